@@ -1,0 +1,1 @@
+"""Lamina builds, runs and looks inside container images, with no daemon."""

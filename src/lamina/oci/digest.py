@@ -1,0 +1,76 @@
+"""Digests: names of bytes (image-spec, descriptor.md, "Digests").
+
+digest     names bytes as stored, perhaps compressed
+diff ID    names a layer's uncompressed tar (config.md, "Layer DiffID")
+chain ID   names the tree that a stack of layers makes (config.md, "Layer ChainID")
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import NewType
+
+from lamina.errors import Invalid
+
+_GRAMMAR = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
+_HEX_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
+_HEX = re.compile(r"[a-f0-9]+")
+
+
+class Digest(str):
+    """`algorithm:encoded`, checked when parsed; equal to the string that it prints as."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """The digest that `text` spells; Invalid if malformed or of an algorithm not known here."""
+        if not isinstance(text, str) or not _GRAMMAR.fullmatch(text):
+            raise Invalid(
+                f'"{text}" is not a digest', hint='expected "sha256:" and 64 hexadecimal digits'
+            )
+        algorithm, _, encoded = text.partition(":")
+        length = _HEX_LENGTHS.get(algorithm)
+        if length is None:
+            raise Invalid(
+                f'digest algorithm "{algorithm}" is not supported',
+                hint="use sha256, sha384 or sha512",
+            )
+        if len(encoded) != length or not _HEX.fullmatch(encoded):
+            raise Invalid(f'"{text}" is not a digest: expected {length} lower-case hex digits')
+        return cls(text)
+
+    @classmethod
+    def of(cls, data: bytes | bytearray | memoryview, algorithm: str = "sha256") -> Digest:
+        """The digest of `data`."""
+        return cls(f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}")
+
+    @property
+    def algorithm(self) -> str:
+        return self.partition(":")[0]
+
+    @property
+    def encoded(self) -> str:
+        return self.partition(":")[2]
+
+    @property
+    def short(self) -> str:
+        """The first twelve digits, as Docker prints an ID."""
+        return self.encoded[:12]
+
+
+DiffID = NewType("DiffID", Digest)
+ChainID = NewType("ChainID", Digest)
+
+
+def chain_ids(diff_ids: Iterable[DiffID]) -> list[ChainID]:
+    """The chain ID of each layer, bottom first (config.md, "Layer ChainID")."""
+    chain: list[ChainID] = []
+    for diff_id in diff_ids:
+        if chain:
+            chain.append(ChainID(Digest.of(f"{chain[-1]} {diff_id}".encode())))
+        else:
+            chain.append(ChainID(diff_id))
+    return chain
