@@ -1,0 +1,1 @@
+"""Dockerfile text into instructions that know their lines."""

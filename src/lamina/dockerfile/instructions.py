@@ -1,0 +1,176 @@
+"""The instructions of a Dockerfile as values (BuildKit, "Dockerfile reference").
+
+Values are as written: quotes kept and nothing expanded, for what a variable holds is known only
+while building. `words.expand` makes the final text; `mounts.parse_mount` reads an expanded mount.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lamina.dockerfile.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Heredoc:
+    """One inline document; `expand` is off where a part of its delimiter was quoted."""
+
+    name: str
+    content: str  # each line with its end
+    expand: bool
+    chomp: bool  # <<-: leading tabs of each line are to be dropped
+    descriptor: int = 0  # the digits before <<
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What RUN, CMD and ENTRYPOINT execute.
+
+    Shell form: one argument, the whole line, for the shell to read. Exec form: the words of JSON.
+    """
+
+    args: tuple[str, ...]
+    is_shell: bool
+    heredocs: tuple[Heredoc, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruction:
+    """What every instruction knows of itself."""
+
+    name: str  # "RUN", whatever the case it was written in
+    keyword: str  # as written
+    span: Span
+    original: str  # the logical line as written, continuations joined
+    flags: tuple[str, ...] = ()  # as written, with their dashes
+    comments: tuple[str, ...] = ()  # the comment lines straight above, without their marks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class From(Instruction):
+    image: str
+    platform: str | None = None
+    as_name: str | None = None  # lower case
+    as_keyword: str | None = None  # "AS", as written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arg(Instruction):
+    args: tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env(Instruction):
+    pairs: tuple[tuple[str, str], ...]
+    is_legacy: bool = False  # written as ENV key value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label(Instruction):
+    pairs: tuple[tuple[str, str], ...]
+    is_legacy: bool = False  # written as LABEL key value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(Instruction):
+    command: Command
+    mounts: tuple[str, ...] = ()  # raw, one for each --mount
+    network: str = "default"  # default, none or host
+    security: str = "sandbox"  # sandbox or insecure
+    devices: tuple[str, ...] = ()  # raw, one for each --device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy(Instruction):
+    sources: tuple[str, ...]
+    destination: str
+    heredocs: tuple[Heredoc, ...] = ()  # inline sources
+    from_: str | None = None
+    chown: str | None = None
+    chmod: str | None = None
+    link: bool = False
+    parents: bool = False
+    excludes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Add(Instruction):
+    sources: tuple[str, ...]
+    destination: str
+    heredocs: tuple[Heredoc, ...] = ()  # inline sources
+    chown: str | None = None
+    chmod: str | None = None
+    link: bool = False
+    excludes: tuple[str, ...] = ()
+    checksum: str | None = None
+    keep_git_dir: bool | None = None
+    unpack: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cmd(Instruction):
+    command: Command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entrypoint(Instruction):
+    command: Command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expose(Instruction):
+    ports: tuple[str, ...]  # as written, sorted; `ports.parse_port` reads an expanded one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume(Instruction):
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User(Instruction):
+    user: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workdir(Instruction):
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shell(Instruction):
+    args: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopSignal(Instruction):
+    signal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Healthcheck(Instruction):
+    """`test` as the image config holds it: ("NONE",), ("CMD", word…) or ("CMD-SHELL", line)."""
+
+    test: tuple[str, ...]
+    interval: int = 0  # nanoseconds; 0 where not given
+    timeout: int = 0  # nanoseconds
+    start_period: int = 0  # nanoseconds
+    start_interval: int = 0  # nanoseconds
+    retries: int = 0
+
+    @property
+    def is_none(self) -> bool:
+        return self.test == ("NONE",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnBuild(Instruction):
+    """`trigger` is what the image config keeps; `instruction` is the same, read."""
+
+    trigger: str
+    instruction: Instruction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintainer(Instruction):
+    author: str
