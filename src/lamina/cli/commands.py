@@ -1,0 +1,160 @@
+"""The table of commands: names, groups, summaries, and where each is found.
+
+Adding a command is one row here and one `Command` value (see `cli.command`).
+Nothing is imported before its row is chosen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from lamina.cli.command import Command
+
+
+class Entry(NamedTuple):
+    """One command: `also` are its other spellings, in groups or not."""
+
+    name: str
+    summary: str
+    target: str  # "module:NAME" of its Command
+    also: tuple[str, ...] = ()
+    common: bool = False  # shown first in the help
+
+
+GROUPS = {
+    "builder": "Manage the build cache",
+    "container": "Manage containers",
+    "image": "Manage images",
+    "system": "Manage the store as a whole",
+}
+
+_C = "lamina.cli.containers:"
+_I = "lamina.cli.images:"
+
+ENTRIES = (
+    Entry("run", "Make a container from an image and run it", _C + "RUN", ("container run",), True),
+    Entry("exec", "Run a command in a running container", _C + "EXEC", ("container exec",), True),
+    Entry(
+        "ps",
+        "List containers",
+        _C + "PS",
+        ("container ls", "container list", "container ps"),
+        True,
+    ),
+    Entry(
+        "build",
+        "Build an image from a Dockerfile",
+        "lamina.cli.build:BUILD",
+        ("image build", "builder build", "buildx build"),
+        True,
+    ),
+    Entry("images", "List images", _I + "IMAGES", ("image ls", "image list"), True),
+    Entry(
+        "layers",
+        "Show what each layer of an image holds",
+        "lamina.cli.layers:LAYERS",
+        ("image layers",),
+        True,
+    ),
+    Entry("history", "Show how an image was made", _I + "HISTORY", ("image history",), True),
+    Entry("commit", "Make an image of a container", _C + "COMMIT", ("container commit",)),
+    Entry("cp", "Copy files in and out of a container", _C + "CP", ("container cp",)),
+    Entry("create", "Make a container without starting it", _C + "CREATE", ("container create",)),
+    Entry("diff", "Show what a container changed in its files", _C + "DIFF", ("container diff",)),
+    Entry("export", "Write a container's files as a tar", _C + "EXPORT", ("container export",)),
+    Entry("kill", "Send a signal to running containers", _C + "KILL", ("container kill",)),
+    Entry("logs", "Show what a container printed", _C + "LOGS", ("container logs",)),
+    Entry("rm", "Remove containers", _C + "RM", ("container rm", "container remove")),
+    Entry("start", "Start stopped containers", _C + "START", ("container start",)),
+    Entry("stop", "Stop running containers", _C + "STOP", ("container stop",)),
+    Entry(
+        "wait",
+        "Wait until containers end, and print their statuses",
+        _C + "WAIT",
+        ("container wait",),
+    ),
+    Entry(
+        "inspect",
+        "Show all that is known of images and containers as JSON",
+        "lamina.cli.inspection:INSPECT",
+    ),
+    Entry("tag", "Give an image one more name", _I + "TAG", ("image tag",)),
+    Entry(
+        "rmi",
+        "Remove names, and images that have none left",
+        _I + "RMI",
+        ("image rm", "image remove"),
+    ),
+    Entry("save", "Write images into an archive", "lamina.cli.archives:SAVE", ("image save",)),
+    Entry("load", "Read images from an archive", "lamina.cli.archives:LOAD", ("image load",)),
+    Entry(
+        "import",
+        "Make an image of a root file system in a tar",
+        "lamina.cli.archives:IMPORT",
+        ("image import",),
+    ),
+    Entry("df", "Show what takes space in the store", "lamina.cli.system:DF", ("system df",)),
+    Entry("prune", "Remove what nothing uses", "lamina.cli.system:PRUNE", ("system prune",)),
+    Entry(
+        "info",
+        "Show the store and what this machine can do",
+        "lamina.cli.system:INFO",
+        ("system info",),
+    ),
+    Entry("version", "Show the versions of Lamina and Python", "lamina.cli.system:VERSION"),
+    Entry(
+        "completion",
+        "Print a completion script for bash, zsh or fish",
+        "lamina.cli.completion:COMPLETION",
+    ),
+    # Commands that live in a group only; their names are group and word.
+    Entry(
+        "image inspect",
+        "Show all that is known of images as JSON",
+        "lamina.cli.inspection:IMAGE_INSPECT",
+    ),
+    Entry("image prune", "Remove images that nothing uses", "lamina.cli.system:IMAGE_PRUNE"),
+    Entry(
+        "builder prune", "Remove build cache", "lamina.cli.system:BUILDER_PRUNE", ("buildx prune",)
+    ),
+    Entry(
+        "container inspect",
+        "Show all that is known of containers as JSON",
+        "lamina.cli.inspection:CONTAINER_INSPECT",
+    ),
+    Entry("container prune", "Remove stopped containers", "lamina.cli.system:CONTAINER_PRUNE"),
+)
+
+
+def find(words: str) -> Entry | None:
+    """The command that `words` ("images", "image ls") spell."""
+    for entry in ENTRIES:
+        if entry.name == words or words in entry.also:
+            return entry
+    return None
+
+
+def members(group: str) -> list[tuple[str, Entry]]:
+    """The words under a group, each with its command, sorted."""
+    prefix = group + " "
+    found = []
+    for entry in ENTRIES:
+        spellings = [w for w in (entry.name, *entry.also) if w.startswith(prefix)]
+        if spellings:
+            found.append((spellings[0][len(prefix) :], entry))
+    return sorted(found)
+
+
+def is_group(word: str) -> bool:
+    """Whether `word` is followed by another word; "buildx" is understood but not shown."""
+    return word in GROUPS or word == "buildx"
+
+
+def load(entry: Entry) -> Command:
+    """The command itself; imports its module."""
+    from importlib import import_module
+
+    module, _, name = entry.target.partition(":")
+    command: Command = getattr(import_module(module), name)
+    return command

@@ -1,0 +1,43 @@
+"""Settings from the environment; flags come first, then the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from lamina.engine import Settings
+from lamina.errors import Invalid
+
+
+def from_environment(environment: Mapping[str, str], *, root: str | None = None) -> Settings:
+    """What the environment says, with `root` (the flag) before it."""
+    return Settings(
+        root=Path(root or environment.get("LAMINA_ROOT") or _usual_root(environment)).absolute(),
+        snapshotter=environment.get("LAMINA_SNAPSHOTTER") or None,
+        runtime=environment.get("LAMINA_RUNTIME") or "native",
+        platform=environment.get("DOCKER_DEFAULT_PLATFORM") or None,
+        source_date_epoch=_epoch(environment.get("SOURCE_DATE_EPOCH")),
+    )
+
+
+def _epoch(text: str | None) -> int | None:
+    """SOURCE_DATE_EPOCH's value (reproducible-builds.org, "SOURCE_DATE_EPOCH")."""
+    if not text:
+        return None
+    try:
+        seconds = int(text, 10)
+    except ValueError:
+        seconds = -1
+    if seconds < 0:
+        raise Invalid(
+            f'SOURCE_DATE_EPOCH is "{text}"', hint="expected whole seconds since 1970-01-01 UTC"
+        )
+    return seconds
+
+
+def _usual_root(environment: Mapping[str, str]) -> str:
+    if os.geteuid() == 0:
+        return "/var/lib/lamina"
+    home = environment.get("XDG_DATA_HOME") or str(Path("~/.local/share").expanduser())
+    return f"{home}/lamina"
