@@ -1,0 +1,54 @@
+"""Files that are either the old one or the new one, whenever the power goes."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from pathlib import Path
+
+_serial = count()
+
+
+def write(path: Path | str, data: bytes, mode: int = 0o644) -> None:
+    """Make `path` hold `data`: written aside, synced, renamed over, and the directory synced.
+
+    Readers see the old content or the new, never a part. What is left aside by a crash is named
+    ".<name>.<pid>.<serial>.aside" and may be removed once that process is gone.
+    """
+    path = Path(path)
+    aside = path.parent / f".{path.name}.{os.getpid()}.{next(_serial)}.aside"
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            write_all(fd, data)
+            os.fchmod(fd, mode)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(aside, path)
+    except BaseException:
+        try:
+            os.unlink(aside)
+        except FileNotFoundError:
+            pass
+        raise
+    sync_directory(path.parent)
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Write all of `data`, however many calls it takes."""
+    done = os.write(fd, data)
+    if done == len(data):
+        return
+    view = memoryview(data)[done:]
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def sync_directory(path: Path | str) -> None:
+    """Make the names in the directory `path` durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
