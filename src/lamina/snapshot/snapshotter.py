@@ -1,0 +1,140 @@
+"""Snapshots: trees on this disk, each named by the chain ID of the layers that it is made of.
+
+The life of a tree:
+
+    prepare(key, parent) ──> Draft ──> commit(draft, chain) ──> a snapshot, read only for ever
+                               └─────> discard(draft)                └──> remove(chain)
+
+A draft is writable and outlives the process that made it. A snapshot appears whole, by one rename,
+and never changes. Every method may be called by many processes at once on the same root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from lamina.errors import Conflict, NotFound
+from lamina.fs.mounts import RootPlan
+from lamina.layer.changes import Change
+from lamina.oci.digest import ChainID
+
+
+class InUse(Conflict):
+    """A snapshot is the parent of another one, or of a draft."""
+
+
+class DraftExists(Conflict):
+    """The key belongs to another draft."""
+
+
+class NoSnapshot(NotFound):
+    """No snapshot, or no draft, has that name here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A writable tree on top of a snapshot; `plan` says how to mount it."""
+
+    key: str
+    parent: ChainID | None
+    plan: RootPlan
+
+
+class Snapshotter(Protocol):
+    """A way of keeping trees. Not safe to hand the same draft to two writers at once."""
+
+    @property
+    def name(self) -> str:
+        """What this way is called: "overlay" or "copy"."""
+        ...
+
+    @property
+    def why(self) -> str:
+        """Why it was chosen, in words for a person; empty if nobody chose."""
+        ...
+
+    def has(self, chain: ChainID) -> bool:
+        """Whether the snapshot is there and trusted (see docs/on-disk.md, "After a power cut")."""
+        ...
+
+    def prepare(self, key: str, parent: ChainID | None) -> Draft:
+        """A new draft on top of `parent`, an empty tree if None.
+
+        `key` is letters, digits, "_", "." and "-". DraftExists if it is taken, NoSnapshot if
+        the parent is not here. Atomic: killed in the middle, no draft of that key exists.
+        """
+        ...
+
+    def open_draft(self, key: str) -> Draft:
+        """A draft made earlier, perhaps by another process; NoSnapshot if there is none."""
+        ...
+
+    def commit(self, draft: Draft, chain: ChainID) -> None:
+        """Turn the draft into the snapshot `chain`; the draft is gone then.
+
+        Nothing may have it mounted any more. Atomic; it moves, it does not copy. If the snapshot
+        is there already the draft is discarded quietly.
+        """
+        ...
+
+    def discard(self, draft: Draft) -> None:
+        """Delete a draft; nothing happens if it is gone already."""
+        ...
+
+    def view(self, chain: ChainID | None) -> RootPlan:
+        """How to mount a snapshot read only; None is an empty tree. NoSnapshot if not here."""
+        ...
+
+    def changes(self, draft: Draft) -> Iterator[Change]:
+        """How the draft differs from its parent, sorted by path.
+
+        Each must be used before the next one is asked for: the trees are open meanwhile.
+        """
+        ...
+
+    def parent(self, chain: ChainID) -> ChainID | None:
+        """The snapshot below; None for the lowest. NoSnapshot if not here."""
+        ...
+
+    def remove(self, chain: ChainID) -> None:
+        """Delete a snapshot; InUse while another snapshot or a draft stands on it.
+
+        Atomic: it is moved aside first. Nothing happens if it is gone already.
+        """
+        ...
+
+    def chains(self) -> list[ChainID]:
+        """Every snapshot here, sorted."""
+        ...
+
+    def drafts(self) -> list[str]:
+        """The key of every draft here, sorted."""
+        ...
+
+    def usage(self, chain: ChainID) -> int:
+        """Bytes of disk that this snapshot adds to its parents; counted once, then remembered."""
+        ...
+
+    def draft_usage(self, key: str) -> int:
+        """Bytes of disk that this draft has taken so far; counted each time."""
+        ...
+
+    def settle(self) -> None:
+        """Wait until every snapshot's bytes are on the disk, and mark them as trusted for good."""
+        ...
+
+    def retire(
+        self, live: Collection[ChainID], *, kept: Callable[[str], bool], dry_run: bool = False
+    ) -> dict[str, int]:
+        """Move aside what nobody needs: the bytes of each by its chain ID or draft key.
+
+        Stays: what is in `live`, a draft whose owner lives or for which `kept(key)` is true, and
+        all that those stand on. Fast, for it deletes nothing: `purge` does.
+        """
+        ...
+
+    def purge(self) -> None:
+        """Delete what was moved aside, and what the dead have left half made."""
+        ...
