@@ -1,0 +1,144 @@
+"""Mount plans: the root of a tree as a value, mounted where and when somebody needs it.
+
+`attach` mounts a plan in the caller's own mount namespace; `opened` mounts it nowhere and lends
+its descriptor, so that the host's mount table never changes and a killed process leaves nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamina.errors import Denied, Invalid, NotFound, Unavailable, Unsupported
+from lamina.fs import detached
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """An overlayfs of directories; read-only without `upper` (kernel, filesystems/overlayfs)."""
+
+    lower: tuple[Path, ...]  # topmost first
+    upper: Path | None = None
+    work: Path | None = None  # empty, on the file system of `upper`
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """One directory as it is."""
+
+    source: Path
+    read_only: bool = False
+
+
+RootPlan = Overlay | Bind
+
+
+class MountFailed(Unavailable):
+    """The kernel did not mount a plan."""
+
+
+class MountDenied(Denied):
+    """Mounting needs a right that this process does not have."""
+
+
+class MountUnsupported(Unsupported):
+    """This kernel, or the file system below, cannot mount the plan."""
+
+
+def attach(plan: RootPlan, target: Path) -> None:
+    """Mount `plan` on the existing directory `target`, in the caller's mount namespace.
+
+    The caller has a private one, or wants the host's table to change.
+    """
+    fd = _mounted(plan)
+    try:
+        detached.attach(fd, os.fspath(target))
+    except OSError as error:
+        raise _refusal(error, f'mounting on "{target}"') from error
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def opened(plan: RootPlan) -> Iterator[int]:
+    """Lend a descriptor (O_PATH) of the root of `plan`, mounted nowhere, until the block ends.
+
+    Works from any thread. A writable `Bind` is the directory itself and needs no right; the
+    rest needs CAP_SYS_ADMIN (`MountDenied`) and Linux 5.12 (`MountUnsupported`).
+    """
+    fd = _mounted(plan, opening=True)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def reduced(plan: RootPlan) -> RootPlan:
+    """The same tree, as a bind where overlayfs refuses a stack of one; Invalid if it is none."""
+    if isinstance(plan, Bind):
+        return plan
+    if (plan.upper is None) != (plan.work is None):
+        raise Invalid('an overlay needs "upper" and "work" together, or neither')
+    if plan.upper is None:
+        match plan.lower:
+            case ():
+                raise Invalid("an overlay needs at least one directory")
+            case (single,):
+                return Bind(single, read_only=True)
+    elif not plan.lower:
+        return Bind(plan.upper)
+    return plan
+
+
+def _mounted(plan: RootPlan, *, opening: bool = False) -> int:
+    plan = reduced(plan)
+    if isinstance(plan, Bind):
+        return _bind(plan, opening=opening)
+    lower = [os.fspath(path) for path in plan.lower]
+    upper = None if plan.upper is None else os.fspath(plan.upper)
+    work = None if plan.work is None else os.fspath(plan.work)
+    try:
+        return detached.overlay(lower, upper, work)
+    except OSError as error:
+        raise _refusal(error, "mounting an overlay") from error
+
+
+def _bind(plan: Bind, *, opening: bool) -> int:
+    source = os.fspath(plan.source)
+    try:
+        if opening and not plan.read_only:
+            return os.open(source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = detached.clone(source)
+    except OSError as error:
+        raise _refusal(error, f'binding "{source}"') from error
+    if plan.read_only:
+        try:
+            detached.make_read_only(fd)
+        except OSError as error:
+            os.close(fd)
+            raise _refusal(error, f'binding "{source}" read-only') from error
+    return fd
+
+
+def _refusal(error: OSError, what: str) -> MountDenied | MountUnsupported | MountFailed | NotFound:
+    path = f' ("{os.fsdecode(error.filename)}")' if error.filename else ""
+    message = f"{what} failed{path}: {os.strerror(error.errno or 0).lower()}"
+    match error.errno:
+        case errno.ENOENT | errno.ENOTDIR:
+            return NotFound(message)
+        case errno.EPERM | errno.EACCES:
+            return MountDenied(message, hint="run as root, with CAP_SYS_ADMIN")
+        case errno.ENOSYS | errno.ENODEV:
+            return MountUnsupported(
+                message, hint="this needs Linux 5.12 or later, and overlayfs for overlays"
+            )
+        case errno.EINVAL:
+            return MountUnsupported(
+                message, hint="the file system below may not serve as a layer of an overlay"
+            )
+        case _:
+            return MountFailed(message)
