@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import NewType
 
-from lamina.errors import Invalid
+from lamina.errors import Invalid, Unsupported
 
 _GRAMMAR = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 _HEX_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
@@ -43,9 +43,34 @@ class Digest(str):
         return cls(text)
 
     @classmethod
+    def opaque(cls, text: str) -> Digest:
+        """Like `parse`, but an algorithm not known here is kept (descriptor.md, "Digests").
+
+        Such a digest can be passed on, but nothing can be verified by it.
+        """
+        is_known = str(text).partition(":")[0] in _HEX_LENGTHS
+        if isinstance(text, str) and not is_known and _GRAMMAR.fullmatch(text):
+            return cls(text)
+        return cls.parse(text)
+
+    @classmethod
     def of(cls, data: bytes | bytearray | memoryview, algorithm: str = "sha256") -> Digest:
         """The digest of `data`."""
         return cls(f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}")
+
+    @classmethod
+    def done(cls, hasher: hashlib._Hash) -> Digest:
+        """The digest that `hasher` has come to."""
+        return cls(f"{hasher.name}:{hasher.hexdigest()}")
+
+    def hasher(self) -> hashlib._Hash:
+        """A fresh hash object of this algorithm; Unsupported if it is not known here."""
+        if self.algorithm not in _HEX_LENGTHS:
+            raise Unsupported(
+                f'digest algorithm "{self.algorithm}" is not supported',
+                hint="use sha256, sha384 or sha512",
+            )
+        return hashlib.new(self.algorithm)
 
     @property
     def algorithm(self) -> str:

@@ -1,4 +1,4 @@
-"""Media types of the documents and layers in use (image-spec, media-types.md; Docker schema 1, 2)."""
+"""Media types of documents and layers (image-spec, media-types.md; Docker schema 1 and 2)."""
 
 from __future__ import annotations
 
@@ -23,3 +23,4 @@ SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
