@@ -7,7 +7,8 @@ command pays only for what it uses.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False  # importing `typing` for it would cost more than the rest of --version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
