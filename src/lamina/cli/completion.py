@@ -43,7 +43,7 @@ def _flags(command: Command) -> list[str]:
 
 
 def _rows() -> list[tuple[str, str, Entry, Command]]:
-    """Every spelling: its words, "image" or "container" or "" for what it names, and the command."""
+    """Every spelling: its words, what it names ("image", "container", ""), and the command."""
     rows = []
     for entry in ENTRIES:
         command = load(entry)
