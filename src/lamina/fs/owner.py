@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process, by its pid and its start time in clock ticks since boot (proc(5), stat, field 22)."""
+    """A process, by its pid and its start time (proc_pid_stat(5), field 22)."""
 
     pid: int
     start: int  # clock ticks since boot

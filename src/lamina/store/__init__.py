@@ -1,0 +1,91 @@
+"""Content here: an OCI image layout on this disk, with what is known about it in SQLite beside it.
+
+`docs/on-disk.md` draws the layout and says who may change what, and what survives what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lamina.oci.digest import Digest
+from lamina.store import layout
+from lamina.store.blobs import Blobs
+from lamina.store.database import Database
+from lamina.store.indexes import DiffIDs, Indexes
+from lamina.store.ingest import Ingest
+from lamina.store.leases import Lease, Leases
+from lamina.store.names import Ambiguous, Named, Names, NoImage
+from lamina.store.records import Record, Records
+
+if TYPE_CHECKING:
+    from lamina.store.gc import Report, Trees
+
+__all__ = [
+    "Ambiguous",
+    "Blobs",
+    "DiffIDs",
+    "Indexes",
+    "Ingest",
+    "Lease",
+    "Leases",
+    "Named",
+    "Names",
+    "NoImage",
+    "Record",
+    "Records",
+    "Store",
+]
+
+
+class Store:
+    """One store; safe for many threads, and many processes may have it open at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.database = Database(root / "lamina.db", root / "locks")
+        self.blobs = Blobs(root)
+        self.names = Names(root, self.database, self.blobs)
+        self.records = Records(self.database)
+        self.indexes = Indexes(self.database)
+        self.diff_ids = DiffIDs(self.database)
+        self.leases = Leases(self.database, root / "locks" / "gc")
+
+    @classmethod
+    def open(cls, root: Path) -> Store:
+        """The store at `root`, made if there is none. The database is opened when first used."""
+        layout.ensure(root)
+        return cls(root)
+
+    def ingest(self) -> Ingest:
+        """A writer of a new blob; a context manager."""
+        return self.blobs.ingest()
+
+    def lease(self, owner: str) -> AbstractContextManager[Lease]:
+        """Protection from gc for what a command writes and asks for; see `Leases.lease`."""
+        return self.leases.lease(owner)
+
+    def gc(
+        self,
+        *,
+        roots: Iterable[Digest] = (),
+        trees: Trees | None = None,
+        kept: Callable[[str], bool] = lambda key: True,
+        dry_run: bool = False,
+    ) -> Report:
+        """Take away what nobody needs; with `dry_run` only say what.
+
+        Needed is what images, records, pins, leases and `roots` lead to. `trees` is the
+        snapshotter, whose unneeded snapshots go too, and of its drafts those whose owner is dead
+        and for which `kept(key)` is false. Waits for whoever is just naming something; others go
+        on meanwhile. Killed at any moment, it has done a part of the work and nothing else.
+        """
+        from lamina.store import gc
+
+        return gc.collect(self, roots=roots, trees=trees, kept=kept, dry_run=dry_run)
+
+    def close(self) -> None:
+        """Close the calling thread's connection to the database."""
+        self.database.close()
