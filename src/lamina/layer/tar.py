@@ -1,4 +1,7 @@
-"""Tar archives, read and written: ustar, PAX and GNU."""
+"""Tar archives, read and written as streams: the room's own front for both ends.
+
+Checked against `tarfile` and GNU tar, entry by entry, in tests/unit/layer.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from lamina.layer.entry import (
     Entry,
     EntryType,
 )
+from lamina.layer.reader import Reader, read, read_index
+from lamina.layer.writer import TarWriter
 
 __all__ = [
     "BLOCK",
@@ -24,4 +29,8 @@ __all__ = [
     "SYMLINK",
     "Entry",
     "EntryType",
+    "Reader",
+    "TarWriter",
+    "read",
+    "read_index",
 ]

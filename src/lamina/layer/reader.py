@@ -1,0 +1,501 @@
+"""Tar archives read as a stream: every format in use, one pass, no seeking.
+
+The hot path of every pull and unpack: fields that repeat are parsed once, file data is handed
+on as views of the buffers that it came in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from lamina.layer import pax
+from lamina.layer.entry import BLOCK, CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry, EntryType
+from lamina.layer.header import (
+    BLOCK as BLOCK_SIZE,
+)
+from lamina.layer.header import (
+    FIELDS,
+    GNU,
+    ZERO_BLOCK,
+    checksum_is,
+    clean,
+    number,
+    printable,
+    text,
+)
+from lamina.layer.limits import DEFAULT, BadArchive, BadEntry, Limits, TooMuch
+
+_READ = 1 << 20  # bytes asked of the stream at a time
+_SMALL = 1 << 16  # bytes of a file that is handed over in one piece wherever it lies
+_MEMORY = 1 << 12  # remembered fields of each kind; hostile archives repeat nothing
+
+_TYPES: dict[bytes, EntryType] = {
+    b"0": FILE,
+    b"\0": FILE,
+    b"1": HARDLINK,
+    b"2": SYMLINK,
+    b"3": CHAR,
+    b"4": BLOCK,
+    b"5": DIR,
+    b"6": FIFO,
+    b"7": FILE,  # contiguous
+    b"S": FILE,  # GNU sparse
+    b"D": DIR,  # GNU dump directory: the names in it are its data
+}
+_HEADER_ONLY = frozenset(b"123456")  # whatever their size field says, no data follows
+_SKIPPED = frozenset(b"VAI")  # GNU volume label, Solaris ACL, inode metadata: nothing of the tree
+_EXTENDED = {b"x": "", b"X": "", b"g": "g", b"L": "path", b"K": "linkpath"}
+
+Data = bytes | memoryview
+
+
+class Reader:
+    """The entries of a tar, in order; of the latest entry, its data.
+
+    `read(n)` gives the next bytes of the plain tar, as many as it likes, b"" at the end.
+    Raises BadArchive, BadEntry, TooMuch; afterwards the reader is of no use.
+    """
+
+    def __init__(self, read: Callable[[int], bytes], limits: Limits = DEFAULT) -> None:
+        self._read = read
+        self._limits = limits
+        self._buffer = b""
+        self._view = memoryview(b"")
+        self._at = 0  # of what is not yet consumed, in _buffer
+        self._base = 0  # of _buffer, in the plain tar
+        self._left = 0  # bytes of the latest entry's data not yet consumed
+        self._pad = 0  # bytes after them up to the next block
+        self._entry: Entry | None = None
+        self._global: dict[str, bytes] = {}
+        self._meta: dict[bytes, tuple[int, int, int]] = {}
+        self._names: dict[bytes, tuple[str, str]] = {}
+        self._times: dict[bytes, int] = {}
+
+    # --- bytes
+
+    def _next(self) -> bool:
+        """Go on to the next buffer; False at the end of the tar."""
+        data = self._read(_READ)
+        self._base += len(self._buffer)
+        self._buffer = data
+        self._view = memoryview(data)
+        self._at = 0
+        return bool(data)
+
+    def _take(self, count: int) -> bytes:
+        """Consume `count` bytes; fewer only at the end of the tar."""
+        at = self._at
+        data = self._buffer[at : at + count]
+        self._at = at + len(data)
+        if len(data) == count:
+            return data
+        parts = [data]
+        missing = count - len(data)
+        while missing and self._next():
+            data = self._buffer[:missing]
+            self._at = len(data)
+            missing -= len(data)
+            parts.append(data)
+        return b"".join(parts)
+
+    def _skip(self) -> None:
+        """Consume what is left of the latest entry; its padding may be missing at the end."""
+        todo = self._left + self._pad
+        while todo:
+            here = len(self._buffer) - self._at
+            if here >= todo:
+                self._at += todo
+                break
+            todo -= here
+            self._at += here
+            if not self._next():
+                if todo > self._pad:
+                    raise self._cut()
+                break
+        self._left = self._pad = 0
+
+    def _cut(self) -> BadArchive:
+        name = printable(self._entry.path) if self._entry else ""
+        return BadArchive(
+            f'the archive ends in the middle of "{name}"' if name else "the archive is cut short",
+            hint="it was truncated: fetch or make it again",
+        )
+
+    # --- data of the latest entry
+
+    def whole(self) -> Data | None:
+        """All stored data of the latest entry at once, if it is small or here; else None."""
+        left = self._left
+        at = self._at
+        if left <= len(self._buffer) - at:
+            self._at = at + left
+            self._left = 0
+            return self._view[at : at + left]
+        if left > _SMALL:
+            return None
+        data = self._take(left)
+        if len(data) < left:
+            raise self._cut()
+        self._left = 0
+        return data
+
+    def pieces(self) -> Iterator[Data]:
+        """The stored data of the latest entry, as views that are good until the next piece."""
+        while self._left:
+            here = min(self._left, len(self._buffer) - self._at)
+            if not here:
+                if not self._next():
+                    raise self._cut()
+                continue
+            at = self._at
+            self._at = at + here
+            self._left -= here
+            yield self._view[at : at + here]
+
+    def chunks(self) -> Iterator[tuple[int, Data]]:
+        """The data of the latest entry as (offset in the file, piece); holes are left out."""
+        entry = self._entry
+        if entry is None or entry.sparse is None:
+            at = 0
+            for piece in self.pieces():
+                yield at, piece
+                at += len(piece)
+            return
+        extents = iter(entry.sparse)
+        at = room = 0
+        for piece in self.pieces():
+            while piece:
+                if not room:
+                    at, room = next(extents)
+                part = piece[:room]
+                yield at, part
+                at += len(part)
+                room -= len(part)
+                piece = piece[len(part) :]
+
+    def content(self) -> bytes:
+        """The data of the latest entry as a program would read it, holes as zeros."""
+        size = self._entry.size if self._entry else 0
+        content = bytearray(size)
+        for at, piece in self.chunks():
+            content[at : at + len(piece)] = piece
+        return bytes(content)
+
+    # --- entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        count = 0
+        while True:
+            self._skip()
+            extended: dict[str, bytes] = {}
+            pending = False
+            while True:
+                block = self._header()
+                if block is None:
+                    if pending:
+                        raise BadArchive("the archive ends after a header that belongs to an entry")
+                    return
+                flag = block[156:157]
+                if flag not in _EXTENDED:
+                    break
+                pending = self._extend(block, flag, extended) or pending
+                count += 1
+                if count > self._limits.entries:
+                    raise self._too_many()
+            count += 1
+            if count > self._limits.entries:
+                raise self._too_many()
+            entry = self._parse(block, flag, extended)
+            if entry is not None:
+                self._entry = entry
+                yield entry
+
+    def _too_many(self) -> TooMuch:
+        return TooMuch(f"the archive has more than {self._limits.entries} entries")
+
+    def _header(self) -> bytes | None:
+        """The next header block, checked; None at the end of the archive."""
+        at = self._at
+        block = self._buffer[at : at + BLOCK_SIZE]
+        if len(block) == BLOCK_SIZE:
+            self._at = at + BLOCK_SIZE
+        else:
+            block = self._take(BLOCK_SIZE)
+            if not block:
+                return None  # without the two zero blocks: common, and harmless
+            if len(block) < BLOCK_SIZE:
+                raise BadArchive("the archive ends in the middle of a header")
+        if not block[0] and block == ZERO_BLOCK:
+            follower = self._take(BLOCK_SIZE)
+            if follower.strip(b"\0"):
+                raise BadArchive("the archive goes on after a block of zeros")
+            return None
+        if not checksum_is(block, number(block[148:156], "checksum")):
+            raise BadArchive(
+                f"the header at byte {self._base + self._at - BLOCK_SIZE} is not one of tar: "
+                "its checksum is wrong"
+            )
+        return block
+
+    def _extend(self, block: bytes, flag: bytes, extended: dict[str, bytes]) -> bool:
+        """Read a header that describes the next entry, or (False) all that follow."""
+        size = number(block[124:136], "size")
+        if not 0 <= size <= self._limits.extended:
+            raise TooMuch(
+                f"an extended header of {size} bytes is larger than {self._limits.extended}"
+            )
+        data = self._take(size)
+        if len(data) < size:
+            raise self._cut()
+        self._pad = -size % BLOCK_SIZE
+        self._skip()
+        what = _EXTENDED[flag]
+        if what == "g":
+            self._global.update(pax.records(data))
+            if sum(map(len, self._global)) > self._limits.extended:
+                raise TooMuch("the global PAX headers are too large")
+            return False
+        if what:
+            extended[what] = data.partition(b"\0")[0]
+        else:
+            extended.update(pax.records(data))
+        return True
+
+    def _parse(self, block: bytes, flag: bytes, extended: dict[str, bytes]) -> Entry | None:
+        name, owner, size_field, time, _, _, link, magic, names, device, prefix = FIELDS.unpack(
+            block
+        )
+        meta = self._meta.get(owner)
+        if meta is None:
+            meta = self._remember_owner(owner)
+        mtime = self._times.get(time)
+        if mtime is None:
+            mtime = self._remember_time(time)
+        uname, gname = self._names.get(names) or self._remember_names(names)
+        digits = size_field[:11]
+        size = int(digits, 8) if digits.isdigit() else number(size_field, "size")
+        path = text(name)
+        if prefix[0] and magic[:6] == b"ustar\0":
+            if block[508:512] == b"tar\0":  # star keeps times where the prefix ends
+                prefix = prefix[:131]
+            path = f"{text(prefix)}/{path}"
+        kind = _TYPES.get(flag)
+        entry = Entry(
+            path,
+            kind or FILE,
+            meta[0],
+            meta[1],
+            meta[2],
+            size,
+            mtime,
+            text(link) if link[0] else "",
+            (number(device[:8], "device"), number(device[8:], "device"))
+            if flag in b"34"
+            else _NO_DEVICE,
+            {},
+            self._base + self._at,
+            None,
+            None,
+            uname,
+            gname,
+        )
+        if extended or self._global:
+            self._amend(entry, extended)
+        if kind is None:
+            self._unknown(flag, entry)
+            if flag[0] in _SKIPPED:
+                self._left, self._pad = entry.size, -entry.size % BLOCK_SIZE
+                self._entry = entry
+                self._skip()
+                return None
+        return self._finish(entry, flag, block, magic, extended)
+
+    def _finish(
+        self, entry: Entry, flag: bytes, block: bytes, magic: bytes, extended: dict[str, bytes]
+    ) -> Entry:
+        """Settle where the entry's data is, and what it is called."""
+        path = entry.path
+        stored = entry.size
+        if stored < 0:
+            raise BadArchive(f'the size of "{printable(path)}" is negative: {stored}')
+        if flag[0] in _HEADER_ONLY:
+            entry.size = stored = 0
+        elif entry.type is FILE and path[-1:] == "/" and flag in b"0\0":
+            entry.type = DIR  # as tars before 1988 wrote directories
+        self._left = stored
+        self._pad = -stored % BLOCK_SIZE
+        self._entry = entry
+        if flag == b"S":
+            if magic != GNU:
+                raise BadEntry(f'"{printable(path)}" is sparse in a way that no known tar writes')
+            self._old_sparse(entry, block)
+        elif extended and any(key.startswith("GNU.sparse.") for key in extended):
+            self._pax_sparse(entry, extended)
+        if entry.type is DIR:
+            entry.size = 0
+        path = entry.path
+        if len(path) > 1000 or len(entry.link) > 1000:
+            self._check_length(path)
+            self._check_length(entry.link)
+        entry.path = clean(path)
+        if entry.type is HARDLINK:
+            entry.link = clean(entry.link, "hard link target")
+        return entry
+
+    def _check_length(self, name: str) -> None:
+        if len(name.encode("utf-8", "surrogateescape")) > self._limits.name:
+            raise BadEntry(f'the name "{printable(name)}" is longer than {self._limits.name} bytes')
+
+    def _unknown(self, flag: bytes, entry: Entry) -> None:
+        """Refuse the type flags whose data is not a whole file; others are files (POSIX pax)."""
+        if flag == b"M":
+            raise BadEntry(f'"{printable(entry.path)}" is a part of an archive of several volumes')
+        if flag == b"N":
+            raise BadEntry("the archive has long names in GNU tar's format of before 1989")
+
+    # --- fields that repeat
+
+    def _remember_owner(self, owner: bytes) -> tuple[int, int, int]:
+        meta = (
+            number(owner[:8], "mode") & 0o7777,
+            number(owner[8:16], "owner"),
+            number(owner[16:24], "group"),
+        )
+        if len(self._meta) >= _MEMORY:
+            self._meta.clear()
+        self._meta[owner] = meta
+        return meta
+
+    def _remember_time(self, time: bytes) -> int:
+        mtime = number(time, "time") * 1_000_000_000
+        if len(self._times) >= _MEMORY:
+            self._times.clear()
+        self._times[time] = mtime
+        return mtime
+
+    def _remember_names(self, names: bytes) -> tuple[str, str]:
+        pair = text(names[:32]), text(names[32:])
+        if len(self._names) >= _MEMORY:
+            self._names.clear()
+        self._names[names] = pair
+        return pair
+
+    # --- extended headers
+
+    def _amend(self, entry: Entry, extended: dict[str, bytes]) -> None:
+        """Let the extended headers overrule the header; an empty value takes a record back."""
+        for key, value in (
+            {**self._global, **extended}.items() if self._global else extended.items()
+        ):
+            if key.startswith(pax.XATTR):
+                name = key[len(pax.XATTR) :]
+                if name and "\0" not in name:
+                    entry.xattrs[name] = value
+            elif not value:
+                continue
+            elif key == "path":
+                entry.path = _decode(value)
+            elif key == "linkpath":
+                entry.link = _decode(value)
+            elif key == "size":
+                entry.size = pax.integer(value, key)
+            elif key == "mtime":
+                entry.mtime = pax.nanoseconds(value, key)
+            elif key == "uid":
+                entry.uid = pax.integer(value, key)
+            elif key == "gid":
+                entry.gid = pax.integer(value, key)
+            elif key == "uname":
+                entry.uname = _decode(value)
+            elif key == "gname":
+                entry.gname = _decode(value)
+
+    def _pax_sparse(self, entry: Entry, extended: dict[str, bytes]) -> None:
+        """Formats 0.0, 0.1 and 1.0; `entry.size` is still what the archive stores."""
+        stored = entry.size
+        name = extended.get("GNU.sparse.name")
+        if name:
+            entry.path = _decode(name)
+        real = extended.get("GNU.sparse.realsize") or extended.get("GNU.sparse.size")
+        version = extended.get("GNU.sparse.major"), extended.get("GNU.sparse.minor")
+        if version == (b"1", b"0"):
+            used, sparse = self._data_map()
+            stored -= used
+            entry.offset += used
+        elif "GNU.sparse.map" in extended:
+            sparse = pax.sparse_0(extended["GNU.sparse.map"])
+        else:
+            return
+        if real is None:
+            raise BadArchive(f'the sparse file "{printable(entry.path)}" has no size')
+        entry.size = _file_size(pax.integer(real, "GNU.sparse.realsize"), entry)
+        entry.sparse = pax.check_sparse(sparse, entry.size, stored, entry.path)
+
+    def _data_map(self) -> tuple[int, pax.Map]:
+        """Read the map that opens the data of a sparse file of format 1.0."""
+        read = b""
+        wanted = BLOCK_SIZE
+        while True:
+            wanted += -wanted % BLOCK_SIZE
+            more = min(wanted - len(read), self._left)
+            if not more or wanted > self._limits.extended:
+                raise BadArchive("the sparse map of a file is cut short or too long")
+            piece = self._take(more)
+            self._left -= len(piece)
+            read += piece
+            if len(piece) < more:
+                raise self._cut()
+            wanted, sparse = pax.sparse_1_lines(read)
+            if sparse is None:
+                continue
+            if wanted != len(read):
+                raise BadArchive("the sparse map of a file is not where it belongs")
+            return wanted, sparse
+
+    def _old_sparse(self, entry: Entry, block: bytes) -> None:
+        """GNU's first format: four pieces in the header, more in blocks that follow it."""
+        fields, more = [block[386:482]], block[482]
+        while more:
+            extra = self._take(BLOCK_SIZE)
+            if len(extra) < BLOCK_SIZE:
+                raise self._cut()
+            entry.offset += BLOCK_SIZE
+            fields.append(extra[:504])
+            more = extra[504]
+            if len(fields) * BLOCK_SIZE > self._limits.extended:
+                raise TooMuch(f'the sparse map of "{printable(entry.path)}" is too long')
+        raw = b"".join(fields)
+        pairs = []
+        for at in range(0, len(raw), 24):
+            if not raw[at]:
+                break
+            pairs.append((number(raw[at : at + 12], "map"), number(raw[at + 12 : at + 24], "map")))
+        stored = entry.size
+        entry.size = _file_size(number(block[483:495], "size"), entry)
+        entry.sparse = pax.check_sparse(tuple(pairs), entry.size, stored, entry.path)
+
+
+_NO_DEVICE = (0, 0)
+
+
+def _file_size(size: int, entry: Entry) -> int:
+    if not 0 <= size < 1 << 63:
+        raise BadEntry(f'the size of "{printable(entry.path)}" is {size}')
+    return size
+
+
+def _decode(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
+
+
+def read(stream: BinaryIO, limits: Limits = DEFAULT) -> Iterator[tuple[Entry, Reader]]:
+    """Each entry of the plain tar `stream`, with the reader that holds its data until the next."""
+    reader = Reader(stream.read, limits)
+    for entry in reader:
+        yield entry, reader
+
+
+def read_index(stream: BinaryIO, limits: Limits = DEFAULT) -> list[Entry]:
+    """All entries of the plain tar `stream`, data skipped."""
+    return list(Reader(stream.read, limits))
