@@ -84,7 +84,7 @@ class Run(Instruction):
 class Copy(Instruction):
     sources: tuple[str, ...]
     destination: str
-    heredocs: tuple[Heredoc, ...] = ()  # inline sources
+    heredocs: tuple[Heredoc, ...] = ()  # inline sources, named; <<- is applied already
     from_: str | None = None
     chown: str | None = None
     chmod: str | None = None
@@ -97,7 +97,7 @@ class Copy(Instruction):
 class Add(Instruction):
     sources: tuple[str, ...]
     destination: str
-    heredocs: tuple[Heredoc, ...] = ()  # inline sources
+    heredocs: tuple[Heredoc, ...] = ()  # inline sources, named; <<- is applied already
     chown: str | None = None
     chmod: str | None = None
     link: bool = False
@@ -165,10 +165,14 @@ class Healthcheck(Instruction):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnBuild(Instruction):
-    """`trigger` is what the image config keeps; `instruction` is the same, read."""
+    """`trigger` is what the image config keeps; `instruction` is the same, read.
+
+    As in BuildKit a trigger that cannot be read is no fault here, only where it fires: then
+    `instruction` is None, and the Dockerfile holds a warning.
+    """
 
     trigger: str
-    instruction: Instruction
+    instruction: Instruction | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
