@@ -56,7 +56,10 @@ class Snapshotter(Protocol):
         ...
 
     def has(self, chain: ChainID) -> bool:
-        """Whether the snapshot is there and trusted (see docs/on-disk.md, "After a power cut")."""
+        """Whether the snapshot is there and trusted (docs/on-disk.md, "After a power cut").
+
+        If so it counts as new for leases that are held.
+        """
         ...
 
     def prepare(self, key: str, parent: ChainID | None) -> Draft:
@@ -114,7 +117,7 @@ class Snapshotter(Protocol):
         ...
 
     def usage(self, chain: ChainID) -> int:
-        """Bytes of disk that this snapshot adds to its parents; counted once, then remembered."""
+        """Bytes of disk that this snapshot itself takes; counted once, then remembered."""
         ...
 
     def draft_usage(self, key: str) -> int:
@@ -126,11 +129,17 @@ class Snapshotter(Protocol):
         ...
 
     def retire(
-        self, live: Collection[ChainID], *, kept: Callable[[str], bool], dry_run: bool = False
+        self,
+        live: Collection[ChainID],
+        *,
+        kept: Callable[[str], bool],
+        since: int | None = None,
+        dry_run: bool = False,
     ) -> dict[str, int]:
         """Move aside what nobody needs: the bytes of each by its chain ID or draft key.
 
-        Stays: what is in `live`, a draft whose owner lives or for which `kept(key)` is true, and
+        Stays: what is in `live`, what was committed or asked for (`has`) after `since`
+        (nanoseconds since 1970), a draft whose owner lives or for which `kept(key)` is true, and
         all that those stand on. Fast, for it deletes nothing: `purge` does.
         """
         ...

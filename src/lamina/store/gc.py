@@ -22,7 +22,12 @@ class Trees(Protocol):
     """What gc asks of a keeper of snapshots."""
 
     def retire(
-        self, live: Collection[ChainID], *, kept: Callable[[str], bool], dry_run: bool = False
+        self,
+        live: Collection[ChainID],
+        *,
+        kept: Callable[[str], bool],
+        since: int | None = None,
+        dry_run: bool = False,
     ) -> dict[str, int]: ...
 
     def purge(self) -> None: ...
@@ -75,7 +80,9 @@ def collect(
                 # A running command writes what it knows of a layer before anything refers to it.
                 sweep.rows = _sweep_rows(store, live, sweep.blobs, dry_run=dry_run)
             retired = (
-                trees.retire({ChainID(digest) for digest in live}, kept=kept, dry_run=dry_run)
+                trees.retire(
+                    {ChainID(digest) for digest in live}, kept=kept, since=horizon, dry_run=dry_run
+                )
                 if trees is not None
                 else {}
             )

@@ -1,0 +1,82 @@
+"""What every snapshotter does in the same way, on top of its shelf."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from lamina.fs.mounts import RootPlan
+from lamina.oci.digest import ChainID
+from lamina.snapshot.shelf import Shelf
+from lamina.snapshot.snapshotter import Draft
+
+
+class Shelved:
+    """The half of a `Snapshotter` that does not depend on how trees are mounted."""
+
+    def __init__(self, root: Path, *, why: str = "") -> None:
+        self.shelf = Shelf(root)
+        self.why = why
+
+    def has(self, chain: ChainID) -> bool:
+        return self.shelf.has(chain)
+
+    def prepare(self, key: str, parent: ChainID | None) -> Draft:
+        directory = self.shelf.prepare(key, parent, self._furnish)
+        return Draft(key, parent, self._plan(directory, parent))
+
+    def open_draft(self, key: str) -> Draft:
+        parent = self.shelf.meta_of_draft(key).parent
+        return Draft(key, parent, self._plan(self.shelf.draft_directory(key), parent))
+
+    def commit(self, draft: Draft, chain: ChainID) -> None:
+        self._strip(self.shelf.draft_directory(draft.key))
+        self.shelf.commit(draft.key, chain)
+
+    def discard(self, draft: Draft) -> None:
+        self.shelf.discard(draft.key)
+
+    def parent(self, chain: ChainID) -> ChainID | None:
+        return self.shelf.meta_of(chain).parent
+
+    def remove(self, chain: ChainID) -> None:
+        self.shelf.remove(chain)
+
+    def chains(self) -> list[ChainID]:
+        return self.shelf.chains()
+
+    def drafts(self) -> list[str]:
+        return self.shelf.drafts()
+
+    def usage(self, chain: ChainID) -> int:
+        return self.shelf.usage(chain)
+
+    def draft_usage(self, key: str) -> int:
+        return self.shelf.draft_usage(key)
+
+    def settle(self) -> None:
+        self.shelf.settle()
+
+    def retire(
+        self,
+        live: Collection[ChainID],
+        *,
+        kept: Callable[[str], bool],
+        since: int | None = None,
+        dry_run: bool = False,
+    ) -> dict[str, int]:
+        return self.shelf.retire(live, kept=kept, since=since, dry_run=dry_run)
+
+    def purge(self) -> None:
+        self.shelf.purge()
+
+    def _furnish(self, directory: str, below: str | None) -> None:
+        """Make the tree of a new draft in `directory`; `below` is the parent's directory."""
+        raise NotImplementedError
+
+    def _plan(self, directory: str, parent: ChainID | None) -> RootPlan:
+        """How to mount the draft in `directory`."""
+        raise NotImplementedError
+
+    def _strip(self, directory: str) -> None:
+        """Take away what only a draft needs, before it becomes a snapshot."""

@@ -1,0 +1,45 @@
+"""Snapshots as whole trees, copied: for kernels and file systems without overlayfs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from lamina.fs.mounts import Bind, RootPlan
+from lamina.layer.changes import Change, tree_changes
+from lamina.oci.digest import ChainID
+from lamina.snapshot.base import Shelved
+from lamina.snapshot.disk import copy_tree
+from lamina.snapshot.snapshotter import Draft
+
+
+class CopyingSnapshotter(Shelved):
+    """Works everywhere; a draft costs a copy of its parent, shared blocks where the disk can."""
+
+    name = "copy"
+
+    def view(self, chain: ChainID | None) -> RootPlan:
+        if chain is None:
+            path = self.shelf.root / "empty"
+            os.makedirs(path, mode=0o755, exist_ok=True)
+            return Bind(path, read_only=True)
+        self.shelf.meta_of(chain)
+        return Bind(self._tree(chain), read_only=True)
+
+    def changes(self, draft: Draft) -> Iterator[Change]:
+        lower = None if draft.parent is None else self._tree(draft.parent)
+        yield from tree_changes(lower, Path(self.shelf.draft_directory(draft.key), "tree"))
+
+    def _furnish(self, directory: str, below: str | None) -> None:
+        tree = f"{directory}/tree"
+        os.mkdir(tree, 0o755)
+        os.chmod(tree, 0o755)  # whatever the umask
+        if below is not None:
+            copy_tree(f"{below}/tree", tree)
+
+    def _plan(self, directory: str, parent: ChainID | None) -> RootPlan:
+        return Bind(Path(directory, "tree"))
+
+    def _tree(self, chain: ChainID) -> Path:
+        return Path(self.shelf.chain_directory(chain), "tree")
