@@ -188,14 +188,15 @@ def parse(raw: bytes, *, strict: bool = False) -> ImageConfig:
         ),
         created=_read_time(fields, "created"),
         author=fields.optional_text("author"),
-        config=_read_run(run) if run is not None else RunConfig(),
+        config=read_run(run) if run is not None else RunConfig(),
         diff_ids=_read_diff_ids(fields),
         history=tuple(_read_history(entry) for entry in fields.inners("history")),
         extra=fields.others(_TOP),
     )
 
 
-def _read_run(fields: Fields) -> RunConfig:
+def read_run(fields: Fields) -> RunConfig:
+    """What a container starts with, out of the object that config documents call "config"."""
     health = fields.inner("Healthcheck")
     env = fields.texts("Env") or ()
     for at, entry in enumerate(env):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from lamina.errors import Invalid
@@ -42,6 +42,21 @@ class Kind(StrEnum):
 
 def load(raw: bytes, what: str, *, limit: int = MANIFEST_LIMIT) -> dict[str, object]:
     """The JSON object that `raw` spells; BadDocument names `what` it was to be."""
+    found = _load(raw, what, limit)
+    if not isinstance(found, dict):
+        raise BadDocument(f"{what} is {_name(found)}: expected an object")
+    return found
+
+
+def load_array(raw: bytes, what: str, *, limit: int = MANIFEST_LIMIT) -> list[object]:
+    """The JSON array that `raw` spells; BadDocument names `what` it was to be."""
+    found = _load(raw, what, limit)
+    if not isinstance(found, list):
+        raise BadDocument(f"{what} is {_name(found)}: expected an array")
+    return found
+
+
+def _load(raw: bytes, what: str, limit: int) -> object:
     if len(raw) > limit:
         raise BadDocument(f"{what} is {len(raw)} bytes long: expected at most {limit}")
     try:
@@ -49,7 +64,7 @@ def load(raw: bytes, what: str, *, limit: int = MANIFEST_LIMIT) -> dict[str, obj
     except UnicodeDecodeError as error:
         raise BadDocument(f"{what} is not UTF-8 at byte {error.start}") from None
     try:
-        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        found: object = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
         raise BadDocument(f"{what} nests deeper than {DEPTH_LIMIT} levels") from None
     except json.JSONDecodeError as error:
@@ -59,8 +74,6 @@ def load(raw: bytes, what: str, *, limit: int = MANIFEST_LIMIT) -> dict[str, obj
         ) from None
     except ValueError as error:  # an integer of thousands of digits
         raise BadDocument(f"{what} is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise BadDocument(f"{what} is {_name(found)}: expected an object")
     if raw.count(b"{") + raw.count(b"[") > DEPTH_LIMIT and _depth(found) > DEPTH_LIMIT:
         raise BadDocument(f"{what} nests deeper than {DEPTH_LIMIT} levels")
     if re.search(rb"\\u[dD][89a-fA-F]", raw):
@@ -70,6 +83,15 @@ def load(raw: bytes, what: str, *, limit: int = MANIFEST_LIMIT) -> dict[str, obj
 
 def dump(document: Mapping[str, object]) -> bytes:
     """Compact JSON in the order given, escaped as Go's encoder does."""
+    return _dump(document)
+
+
+def dump_array(documents: Sequence[Mapping[str, object]]) -> bytes:
+    """Like `dump`, of an array."""
+    return _dump(documents)
+
+
+def _dump(document: object) -> bytes:
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     if not text.isascii():
         # Go's encoder writes U+FFFD for bytes that are not UTF-8.
@@ -249,7 +271,7 @@ def _depth(found: object) -> int:
     return deepest
 
 
-def _refuse_lone_surrogates(found: dict[str, object], what: str) -> None:
+def _refuse_lone_surrogates(found: object, what: str) -> None:
     try:
         json.dumps(found, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:

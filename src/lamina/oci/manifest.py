@@ -137,7 +137,7 @@ def parse(raw: bytes, media_type: str | None = None, *, strict: bool = False) ->
                 f'"{pair[0]}" and "{pair[1]}" are both there: expected an index or a manifest',
                 field=pair[1],
             )
-    if fields.has("manifests"):
+    if kind is Kind.INDEX:
         return _read_index(raw, fields, media_type)
     return _read_manifest(raw, fields, media_type)
 
