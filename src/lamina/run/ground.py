@@ -1,0 +1,49 @@
+"""What containers stand on: the nouns that the engine hands to this room."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lamina.oci.digest import ChainID, Digest
+from lamina.run.ledger import Ledger
+
+if TYPE_CHECKING:
+    from lamina.oci.config import ImageConfig
+    from lamina.runtime.container import Runtime
+    from lamina.snapshot.snapshotter import Snapshotter
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where containers are kept, how their trees are made, and who executes them."""
+
+    root: Path  # the store's
+    snapshotter: Callable[[], Snapshotter]  # made at the first use
+    runtime: Callable[[str], Runtime]  # by name
+    clock: Callable[[], int] = time.time_ns
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.root / "containers")
+
+    @property
+    def volumes(self) -> Path:
+        """The directory of local volumes."""
+        return self.root / "volumes"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """An image that containers are made from; its layers are unpacked."""
+
+    config: ImageConfig
+    manifest: Digest
+    chain: ChainID | None  # None: no layers
+
+    @property
+    def id(self) -> Digest:
+        return self.config.digest

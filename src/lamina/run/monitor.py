@@ -1,0 +1,207 @@
+"""The process that watches one container from its start to its end, and nothing longer.
+
+It is forked off by the command that starts the container, in a session of its own, and survives
+that command. It keeps the container's pipes or terminal, writes the log, shows the output to
+whoever is attached, records the end, and removes what `--rm` promised. If it is killed the
+container dies with it, and the next command writes down what became of it (`removal.reconcile`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+
+from lamina.errors import Conflict
+from lamina.run import control
+from lamina.run.bundle import plan_of, root_of, write_created
+from lamina.run.container import Container
+from lamina.run.failures import told
+from lamina.run.ground import Ground
+from lamina.run.logs import LogWriter
+from lamina.run.owner import Owner
+from lamina.run.pump import Pump
+from lamina.run.removal import dismantle, mend
+from lamina.run.state import LOST, State, Status
+from lamina.run.streams import Streams
+from lamina.runtime.container import Process
+
+
+def launch(ground: Ground, container: Container, *, attached: bool) -> socket.socket:
+    """Fork the watcher, which starts the container; the conversation with it, to be closed.
+
+    The first packet is "started" or "failed". With `attached` it waits for the first packet
+    from here, so that the streams are in place before the command runs.
+    Conflict if the container runs already, or somebody else holds it.
+    """
+    mend(ground, container)
+    launcher = Owner.me()
+    ours, theirs = control.pair()
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        os.waitpid(pid, 0)
+        return ours
+    try:
+        ours.close()
+        # Once more, so that the container's end leaves no zombie to a caller that lives on.
+        if not os.fork():
+            _become_watcher()
+            _watch(ground, container, theirs, launcher, attached=attached)
+    finally:
+        os._exit(0)
+
+
+def _become_watcher() -> None:
+    """Leave the session, the directory, the signals and the descriptors of the caller."""
+    import signal
+
+    os.setsid()
+    os.chdir("/")
+    os.umask(0o022)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP):
+        # Not SIG_IGN, which the container's command would inherit.
+        signal.signal(number, lambda number, frame: None)
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    if null > 2:
+        os.close(null)
+
+
+def _watch(
+    ground: Ground,
+    container: Container,
+    conversation: socket.socket,
+    launcher: Owner,
+    *,
+    attached: bool,
+) -> None:
+    watcher = Watcher(ground, container)
+    try:
+        watcher.claim(launcher)
+    except Exception as error:  # noqa: BLE001  # said to the one who waits for it
+        control.send(conversation, told(error))
+        return
+    watcher.live(conversation, attached=attached)
+
+
+class Watcher:
+    """One container's life, in a process that does nothing else."""
+
+    def __init__(self, ground: Ground, container: Container) -> None:
+        self.ground = ground
+        self.container = container
+        self.ledger = ground.ledger
+        self.directory = self.ledger.directory(container.id)
+
+    def claim(self, launcher: Owner) -> None:
+        """Become the container's owner; Conflict if it is somebody else's, or runs."""
+
+        def take(state: State) -> State:
+            name = self.container.name
+            if state.is_running:
+                raise Conflict(f'container "{name}" is {state.status} already')
+            if state.status is Status.REMOVING:
+                raise Conflict(f'container "{name}" is being removed')
+            if state.owner not in (None, launcher) and state.owner.is_alive():
+                raise Conflict(f'container "{name}" is being used by another process')
+            return state.but(owner=Owner.me(), error="", oom_killed=False, stop_asked=False)
+
+        self.ledger.change(self.container.id, take)
+
+    def live(self, conversation: socket.socket, *, attached: bool) -> None:
+        """From the start to the end; whatever happens is recorded, and said to who listens."""
+        options = self.container.options
+        pump = Pump(log=self._open_log(), stdin_once=options.interactive and options.attached)
+        viewer = pump.admit(conversation)
+        if attached:
+            pump.hear(viewer)
+        try:
+            status, oom_killed = self._run(pump)
+        except Exception as error:  # noqa: BLE001  # the container must not stay half started
+            packet = told(error)
+            self._record_failure(packet["status"], str(error))
+        else:
+            packet = {"event": "ended", "status": status}
+            self._record_end(status, oom_killed)
+        finally:
+            pump.close()
+        pump.tell(packet)
+        pump.let_go()
+
+    def _run(self, pump: Pump) -> tuple[int, bool]:
+        """Start it and wait for its end: its exit status, and whether memory ran out."""
+        ground, container, options = self.ground, self.container, self.container.options
+        root = root_of(ground, container)
+        plan = plan_of(ground, container, root, pump.size)
+        streams = Streams(terminal=options.tty, stdin=options.interactive)
+        try:
+            process = ground.runtime(options.runtime).start(plan.bundle, root, streams.stdio())
+            with process, control.listen(self.directory) as listener:
+                write_created(self.directory, process.created)
+                self._record_start(process)
+                ends = streams.started(process)
+                pump.begin(ends, listener=listener, signal=process.signal)
+                pump.tell({"event": "started", "notices": list(plan.notices)})
+                pump.run(process.fileno())
+                status = process.wait()
+                return LOST if status is None else status, process.oom_killed
+        finally:
+            streams.close()
+
+    def _record_start(self, process: Process) -> None:
+        handle, now = process.state.to_json(), self.ground.clock()
+        first = Owner.of(process.pid)
+        self.ledger.change(
+            self.container.id,
+            lambda state: state.but(
+                status=Status.RUNNING,
+                process=first,
+                started=now,
+                finished=None,
+                exit_code=0,
+                handle=handle,
+            ),
+        )
+
+    def _record_end(self, status: int, oom_killed: bool) -> None:
+        now = self.ground.clock()
+        self._settle(
+            lambda state: state.but(
+                status=Status.EXITED,
+                process=None,
+                exit_code=status,
+                finished=now,
+                oom_killed=oom_killed,
+                handle={},
+            )
+        )
+
+    def _record_failure(self, status: int, reason: str) -> None:
+        """It did not start: as in Docker it stays "created", and says why."""
+        now = self.ground.clock()
+
+        def fail(state: State) -> State:
+            before = Status.EXITED if state.is_running else state.status
+            return state.but(
+                status=before, process=None, exit_code=status, finished=now, error=reason
+            )
+
+        self._settle(fail)
+
+    def _settle(self, change: Callable[[State], State]) -> None:
+        """Record the end, and give the container up; or remove it, if that was promised."""
+        control.forget(self.directory)
+        if not self.container.options.remove:
+            self.ledger.change(self.container.id, lambda state: change(state).but(owner=None))
+            return
+        self.ledger.change(
+            self.container.id, lambda state: change(state).but(status=Status.REMOVING)
+        )
+        dismantle(self.ground, self.container)
+
+    def _open_log(self) -> LogWriter | None:
+        if self.container.options.log_driver == "none":
+            return None
+        return LogWriter(str(self.directory / "log.json"), self.ground.clock)
