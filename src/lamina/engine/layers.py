@@ -1,0 +1,167 @@
+"""What is known of layers here: their entries and sizes, and their trees unpacked.
+
+A layer is read once; what was learnt is kept beside the store.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lamina.errors import Corrupt, Denied
+from lamina.oci.digest import ChainID, DiffID, Digest, chain_ids
+
+if TYPE_CHECKING:
+    from lamina.image.view import Layer
+    from lamina.layer.entry import Entry
+    from lamina.oci.descriptor import Descriptor
+    from lamina.snapshot.snapshotter import Snapshotter
+    from lamina.store import Store
+
+SIZES = "layer-sizes"  # kind of record: diff ID -> what `Sizes` holds
+
+
+class WrongLayer(Corrupt):
+    """A layer's bytes are not those that the config names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How large a layer is, in bytes."""
+
+    plain: int  # the uncompressed tar
+    content: int  # its files, as read
+
+    @classmethod
+    def of(cls, plain: int, entries: Iterable[Entry]) -> Sizes:
+        return cls(plain, sum(entry.size for entry in entries if entry.type == "file"))
+
+
+def entries(store: Store, layer: Layer) -> Sequence[Entry]:
+    """The layer's tar, entry by entry; read now if nobody has read it before.
+
+    NotFound if the blob is not here; WrongLayer if it is not what the config names.
+    """
+    from lamina.layer import index
+
+    known = store.indexes.get(layer.diff_id)
+    if known is not None:
+        return index.decode(known)
+    return _learn(store, layer)[0]
+
+
+def sizes(store: Store, layer: Layer) -> Sizes:
+    """How large the layer is; read now if nobody has read it before. Raises as `entries`."""
+    known = store.records.get(SIZES, layer.diff_id)
+    if known is not None:
+        plain, content = json.loads(known)
+        return Sizes(plain, content)
+    if layer.descriptor.digest == layer.diff_id and store.indexes.has(layer.diff_id):
+        found = Sizes.of(layer.descriptor.size, entries(store, layer))
+        _keep_sizes(store, layer.diff_id, found)
+        return found
+    return _learn(store, layer)[1]
+
+
+def _learn(store: Store, layer: Layer) -> tuple[Sequence[Entry], Sizes]:
+    """Read a layer from end to end, and keep what is in it."""
+    from lamina.transfer.tarball import learn
+
+    with store.blobs.open(layer.descriptor) as stream:
+        learnt = learn(stream)
+    check(layer.diff_id, learnt.diff_id, layer.descriptor)
+    found = learnt.entries
+    known = Sizes.of(learnt.plain_size, found)
+    try:
+        keep(store, layer.descriptor.digest, layer.diff_id, found, known)
+    except Denied:
+        pass  # looking into somebody else's store is fine, only slower
+    return found, known
+
+
+def check(expected: DiffID, found: Digest, descriptor: Descriptor) -> None:
+    """Refuse a layer whose plain tar is not the one that the config names."""
+    if expected != found:
+        raise WrongLayer(
+            f'layer "{descriptor.digest}" has the diff ID "{found}", not "{expected}"',
+            hint="the image is damaged or forged: fetch or build it again",
+        )
+
+
+def keep(
+    store: Store, digest: Digest, diff_id: DiffID, found: Iterable[Entry], known: Sizes
+) -> None:
+    """Remember what was learnt of a layer in one pass over it."""
+    from lamina.layer import index
+
+    data = found.to_bytes() if isinstance(found, index.Index) else index.encode(found)
+    with store.database.transaction():
+        store.indexes.put(diff_id, data)
+        store.diff_ids.put(digest, diff_id)
+        _keep_sizes(store, diff_id, known)
+
+
+def _keep_sizes(store: Store, diff_id: DiffID, known: Sizes) -> None:
+    value = json.dumps([known.plain, known.content]).encode()
+    try:
+        store.records.put(SIZES, diff_id, value, now=time.time_ns())
+    except Denied:
+        pass  # as in `_learn`
+
+
+def forget_sizes(store: Store) -> None:
+    """Drop the sizes of layers that are gone; after a gc."""
+    with store.records.batch():
+        for record in store.records.items(SIZES):
+            if not store.indexes.has(DiffID(Digest(record.key))):
+                store.records.delete(SIZES, record.key)
+
+
+def ensure_unpacked(
+    store: Store, snapshotter: Snapshotter, layers: Sequence[tuple[Descriptor, DiffID]]
+) -> ChainID | None:
+    """See that the tree of `layers`, bottom first, is a snapshot here; its name, None for no layer.
+
+    Safe beside other processes doing the same. Corrupt if a blob is not what it should be.
+    """
+    chains = chain_ids(diff_id for _, diff_id in layers)
+    missing = len(chains)
+    while missing and not snapshotter.has(chains[missing - 1]):
+        missing -= 1
+    if missing < len(chains):
+        with store.lease("unpack") as lease:
+            lease.add(*chains, *(descriptor.digest for descriptor, _ in layers))
+            for at in range(missing, len(chains)):
+                parent = chains[at - 1] if at else None
+                _unpack(store, snapshotter, layers[at], chains[at], parent)
+    return chains[-1] if chains else None
+
+
+def _unpack(
+    store: Store,
+    snapshotter: Snapshotter,
+    layer: tuple[Descriptor, DiffID],
+    chain: ChainID,
+    parent: ChainID | None,
+) -> None:
+    from lamina.layer.apply import apply
+    from lamina.snapshot import unpack
+
+    descriptor, diff_id = layer
+
+    def fill(root: int) -> None:
+        with store.blobs.open(descriptor) as stream:
+            applied = apply(stream, root)
+        if applied.digest != descriptor.digest:
+            raise Corrupt(
+                f'the blob "{descriptor.digest}" is damaged: its digest is "{applied.digest}"',
+                hint="remove the image, and fetch or build it again",
+            )
+        check(diff_id, applied.diff_id, descriptor)
+        known = Sizes.of(applied.plain_size, applied.index)
+        keep(store, descriptor.digest, diff_id, applied.index, known)
+
+    unpack(snapshotter, chain, parent, fill)
