@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -63,8 +64,7 @@ def dump(node: Node) -> str:
     if node.flags:
         text += " [" + " ".join(map(go_quote, node.flags)) + "]"
     if node.child:
-        # The child stands one level deeper, in parentheses and with a line of its own.
-        return f"{text}  ({dump(node.child)})".strip()
+        return f"{text} ({dump(node.child)})"
     for arg in node.args:
         text += " " + go_quote(arg)
     return text.strip()
@@ -94,7 +94,7 @@ def as_peer_node(node: Node, *, is_sub: bool = False) -> dict:
     }
     if node.child:
         row["sub"] = as_peer_node(node.child, is_sub=True)
-    elif node.args:
+    else:
         row["args"] = list(node.args)
     if node.comments:
         row["prev_comment"] = list(node.comments)
@@ -110,6 +110,33 @@ def as_peer_node(node: Node, *, is_sub: bool = False) -> dict:
             for heredoc in node.heredocs
         ]
     return plain(row)  # type: ignore[return-value]
+
+
+def same(ours: object, theirs: object) -> bool:
+    """Equal, but that the peer's answers have SCRATCH where some paths were struck out."""
+    if isinstance(ours, str) and isinstance(theirs, str):
+        if "SCRATCH" not in theirs:
+            return ours == theirs
+        form = r"\S+".join(map(re.escape, theirs.split("SCRATCH")))
+        return re.fullmatch(form, ours) is not None
+    if isinstance(ours, list | tuple) and isinstance(theirs, list | tuple):
+        return len(ours) == len(theirs) and all(map(same, ours, theirs))
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return ours.keys() == theirs.keys() and all(same(ours[key], theirs[key]) for key in ours)
+    return ours == theirs
+
+
+def nodes_equal(nodes: list[Node], theirs: list[dict]) -> bool:
+    """Whether the peer's nodes are ours; Go's nil lists count as empty ones."""
+    filled = [_filled(row) for row in theirs]
+    return same([as_peer_node(node) for node in nodes], filled)
+
+
+def _filled(row: dict) -> dict:
+    row = {**row, "flags": row["flags"] or []}
+    if "sub" in row:
+        return {**row, "sub": _filled(row["sub"])}
+    return {**row, "args": row.get("args") or []}
 
 
 def _command(command: ins.Command) -> dict:
@@ -134,7 +161,7 @@ def _sources(each: ins.Copy | ins.Add) -> dict:
     }
 
 
-def as_peer_command(each: ins.Instruction) -> dict:  # noqa: C901
+def as_peer_command(each: ins.Instruction) -> dict:
     """The fields of `each` with the peer's names."""
     match each:
         case ins.Env():
@@ -293,10 +320,10 @@ def nodes_differ(row: dict) -> str:
         return "" if row.get("parse_error") else f"refused: {error}"
     if row.get("parse_error"):
         return f"accepted, the peer says {row['parse_error']}"
-    if [as_peer_node(node) for node in nodes] != row["nodes"]:
+    if not nodes_equal(nodes, row["nodes"]):
         return "nodes differ"
     text = "\n".join(f"({dump(node)})" for node in nodes)
-    return "" if text.split() == row["dump"].split() else "dumps differ"
+    return "" if same(text, row["dump"].strip()) else "dumps differ"
 
 
 def typed_differ(row: dict) -> str:
@@ -315,7 +342,7 @@ def typed_differ(row: dict) -> str:
     if warnings != row["warnings"]:
         return "warnings differ"
     ours, theirs = own_stages(file), peer_stages(row)
-    return "" if json.dumps(ours) == json.dumps(theirs) or list(ours) == list(theirs) else "differs"
+    return "" if same(ours, theirs) else "stages differ"
 
 
 def test_nodes_are_those_of_buildkit() -> None:

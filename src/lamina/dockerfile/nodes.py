@@ -48,10 +48,11 @@ def parse_node(line: LogicalLine, escape: str) -> Node:
     """The node of one logical line, heredocs aside; Invalid if its arguments cannot be cut."""
     keyword, flags, rest = _split(line.text)
     name = keyword.upper()
-    args: tuple[str, ...] = ()
+    args: tuple[str, ...] = ("",)  # of what is unknown, as in BuildKit
     is_json = False
     child = None
     if name == "ONBUILD":
+        args = ()
         if rest:
             child = parse_node(LogicalLine(rest, line.start_line, line.end_line, ()), escape)
             args = (child.keyword, *child.args)

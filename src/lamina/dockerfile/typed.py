@@ -163,9 +163,8 @@ def _read_flags(request: Request) -> list[Fault]:
     for text in node.flags:
         flag, equals, value = text[2:].partition("=")
         try:
-            request.flags.setdefault(flag, []).append(
-                _flag_value(request, known, flag, value if equals else None)
-            )
+            taken = _flag_value(request, known, flag, value if equals else None)
+            request.flags.setdefault(flag, []).append(taken)
         except Refused as error:
             faults.append(request.fault(error))
     return faults
