@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from lamina.errors import Error, Unavailable
+from lamina.fs.faults import translate
+from lamina.layer.entry import Entry
+from lamina.layer.extract import Extraction
+from lamina.layer.header import printable
 from lamina.layer.index import Index
-from lamina.layer.limits import Limits
+from lamina.layer.limits import DEFAULT, BadEntry, Limits
+from lamina.layer.pipe import Pipe
+from lamina.layer.reader import Reader
 from lamina.oci.digest import DiffID, Digest
+
+# What the kernel says of a name or a number that no file system could take.
+_ENTRY_FAULTS = frozenset(
+    {
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+        errno.ENOTDIR,
+        errno.EINVAL,
+        errno.EFBIG,
+        errno.EOVERFLOW,
+        errno.EEXIST,
+        errno.EISDIR,
+        errno.EILSEQ,
+        errno.ERANGE,
+        errno.E2BIG,
+        errno.EMLINK,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +55,43 @@ def apply(
     limits: Limits | None = None,
     as_changeset: bool = True,
 ) -> Applied:
-    raise NotImplementedError
+    """Lay the layer `stream`, compressed or not, onto the tree under `root_fd`.
+
+    Names and links resolve inside the root, whatever they say; the host is never touched.
+    Whiteouts delete what is there and was not made by this layer, wherever in it they stand; an
+    overlay mount under `root_fd` turns that into whiteouts of its own. With `as_changeset` off,
+    names that begin with ".wh." are ordinary ones, as in an archive that ADD unpacks.
+    The caller checks the digests against what was promised, and throws the tree away on failure:
+    it is left half done. Directory times are set last.
+
+    BadArchive, BadCompression (Corrupt), BadEntry, TooMuch (Invalid), Denied where the right to
+    make owners or devices is missing, Unavailable where the disk is full.
+    """
+    index = Index()
+    extraction = Extraction(root_fd, as_changeset=as_changeset)
+    entry: Entry | None = None
+    with Pipe(stream, limits or DEFAULT) as pipe:
+        try:
+            reader = Reader(pipe.read, limits or DEFAULT)
+            for entry in reader:
+                index.add(entry, extraction.add(entry, reader))
+            notes = extraction.finish()
+            pipe.drain()
+        except OSError as error:
+            raise _refusal(error, entry) from error
+        except OverflowError:
+            name = printable(entry.path) if entry else ""
+            raise BadEntry(f'"{name}" has an owner or a time that is out of range') from None
+        finally:
+            extraction.close()
+    return Applied(pipe.digest, pipe.size, pipe.diff_id, pipe.plain_size, index, notes)
+
+
+def _refusal(error: OSError, entry: Entry | None) -> Error:
+    """What the system's refusal of an entry means to the caller."""
+    name = printable(entry.path) if entry else "the layer"
+    if error.errno in _ENTRY_FAULTS:
+        return BadEntry(f'"{name}" cannot be unpacked: {(error.strerror or "refused").lower()}')
+    return translate(error, name) or Unavailable(
+        f'"{name}" cannot be unpacked: {(error.strerror or str(error)).lower()}'
+    )

@@ -1,0 +1,400 @@
+"""Entries onto a tree that may be hostile, as may be the entries.
+
+Every directory is reached by openat2(2) below the root's descriptor, and every name is then made
+in it without following links: nothing outside the root can be touched.
+What is replaced is removed first, never written through.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Sequence
+
+from lamina.fs.atomic import write_all
+from lamina.fs.metadata import read_xattrs, write_xattrs, xattr_path
+from lamina.fs.root import Root, remove_at
+from lamina.layer import whiteout
+from lamina.layer.entry import CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry
+from lamina.layer.header import printable
+from lamina.layer.limits import BadEntry
+from lamina.layer.reader import Reader
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOOK = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_OPEN = 64  # directories kept open, on top of those in use
+_HOLES = 1 << 30  # bytes of holes hashed as zeros per layer; files beyond have no digest
+_ZEROS = bytes(1 << 16)
+_PLNK = whiteout.META_PREFIX + "plnk"  # where AUFS kept the files that hard links point at
+
+
+class Extraction:
+    """One archive being laid onto the tree under `root_fd`; `close` when done or failed."""
+
+    def __init__(self, root_fd: int, *, as_changeset: bool) -> None:
+        self._root = Root(root_fd)
+        self._as_changeset = as_changeset
+        self._user = os.geteuid(), os.getegid()
+        self._fds: dict[str, int] = {}
+        self._inherits: set[int] = set()  # of those, the set-GID ones: they give their group on
+        self._made: set[int] = set()  # hashes of the paths that this archive has made
+        self._times: dict[
+            str, int
+        ] = {}  # of directories, set when nothing changes in them any more
+        self._holes = _HOLES
+        self._linked = False  # whether AUFS's link files have to go in the end
+        self._refused: dict[str, int] = {}  # names of attributes the file system cannot keep
+
+    # --- directories
+
+    def close(self) -> None:
+        """Close what is open; the tree is as far as it got."""
+        for fd in self._fds.values():
+            os.close(fd)
+        self._fds.clear()
+        self._inherits.clear()
+
+    def _parent(self, directory: str, pinned: int = -1) -> int:
+        """An O_PATH descriptor of `directory`, made if missing; `pinned` stays open, too."""
+        fd = self._fds.get(directory)
+        if fd is not None:
+            return fd
+        try:
+            fd = self._root.open(directory, _LOOK)
+        except FileNotFoundError:
+            self._root.makedirs(directory)
+            fd = self._root.open(directory, _LOOK)
+        if len(self._fds) >= _OPEN:
+            oldest = next(key for key, value in self._fds.items() if value != pinned)
+            self._inherits.discard(self._fds[oldest])
+            os.close(self._fds.pop(oldest))
+        self._fds[directory] = fd
+        if os.fstat(fd).st_mode & stat.S_ISGID:
+            self._inherits.add(fd)
+        return fd
+
+    def _existing(self, directory: str) -> int | None:
+        """As `_parent`, but None if it is not there."""
+        try:
+            return self._fds.get(directory) or self._keep(directory)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _keep(self, directory: str) -> int:
+        os.close(self._root.open(directory, _LOOK))  # so that `_parent` does not make it
+        return self._parent(directory)
+
+    # --- entries
+
+    def add(self, entry: Entry, reader: Reader) -> str | None:
+        """Put `entry` in place; the hexadecimal SHA-256 of a file's content, if it was taken."""
+        path = entry.path
+        directory, _, name = path.rpartition("/")
+        if ".wh." in path and self._as_changeset and self._whiteout(path, directory, name):
+            return None
+        kind = entry.type
+        if kind is CHAR and entry.device == (0, 0) and self._as_changeset:
+            # overlayfs's own spelling of a whiteout, which careless tools let into layers.
+            self._remove(directory, name)
+            return None
+        parent = self._fds.get(directory)
+        if parent is None:
+            parent = self._parent(directory)
+        if path == "." and kind is not DIR:
+            raise BadEntry("the root of the layer is not a directory")
+        self._made.add(hash(path))
+        if kind is FILE:
+            return self._file(entry, reader, parent, name)
+        if kind is DIR:
+            self._directory(entry, parent, name)
+        elif kind is HARDLINK:
+            self._hardlink(entry, parent, name)
+        else:
+            self._node(entry, parent, name)
+        return None
+
+    def _file(self, entry: Entry, reader: Reader, parent: int, name: str) -> str | None:
+        try:
+            fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+        except FileExistsError:
+            parent = self._clear(entry.path, parent, name)
+            fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+        try:
+            if entry.sparse is None and (data := reader.whole()) is not None:
+                if data:
+                    write_all(fd, data)
+                digest: str | None = hashlib.sha256(data).hexdigest()
+            else:
+                digest = self._long(entry, reader, fd)
+            if (entry.uid, entry.gid) != self._user or parent in self._inherits:
+                os.fchown(fd, entry.uid, entry.gid)
+            # After the owner, which clears the set-ID bits and security.capability.
+            os.fchmod(fd, entry.mode)
+            if entry.xattrs:
+                self._note(write_xattrs(fd, entry.xattrs))
+            os.utime(fd, ns=(entry.mtime, entry.mtime))
+        finally:
+            os.close(fd)
+        return digest
+
+    def _long(self, entry: Entry, reader: Reader, fd: int) -> str | None:
+        """Write a file piece by piece, leaving its holes; as `add`."""
+        holes = entry.size - entry.stored
+        hasher = hashlib.sha256() if holes <= self._holes else None
+        if hasher is not None:
+            self._holes -= holes
+        end = 0
+        for at, piece in reader.chunks():
+            if at != end:
+                os.lseek(fd, at, os.SEEK_SET)
+                _hash_zeros(hasher, at - end)
+            write_all(fd, piece)
+            if hasher is not None:
+                hasher.update(piece)
+            end = at + len(piece)
+        if end < entry.size:
+            os.ftruncate(fd, entry.size)
+            _hash_zeros(hasher, entry.size - end)
+        return hasher.hexdigest() if hasher is not None else None
+
+    def _directory(self, entry: Entry, parent: int, name: str) -> None:
+        path = entry.path
+        fresh = True
+        try:
+            os.mkdir(name, 0o700, dir_fd=parent)
+        except FileExistsError:
+            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            fresh = not stat.S_ISDIR(found.st_mode)
+            if fresh:
+                parent = self._clear(path, parent, name)
+                os.mkdir(name, 0o700, dir_fd=parent)
+        if not fresh or (entry.uid, entry.gid) != self._user or parent in self._inherits:
+            os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        os.chmod(name, entry.mode, dir_fd=parent)
+        if not fresh:
+            self._drop_xattrs(entry, parent, name)
+            if (known := self._fds.get("" if path == "." else path)) is not None:
+                self._inherits.discard(known)
+                if entry.mode & stat.S_ISGID:
+                    self._inherits.add(known)
+        if entry.xattrs:
+            self._note(write_xattrs(xattr_path(parent, name), entry.xattrs))
+        self._times[path] = entry.mtime
+
+    def _drop_xattrs(self, entry: Entry, parent: int, name: str) -> None:
+        """Remove what the lower directory had and the layer's does not, labels excepted."""
+        target = xattr_path(parent, name)
+        for key in read_xattrs(target):
+            if key not in entry.xattrs and key != "security.selinux":
+                os.removexattr(target, key, follow_symlinks=False)
+
+    def _hardlink(self, entry: Entry, parent: int, name: str) -> None:
+        directory, _, target = entry.link.rpartition("/")
+        try:
+            source = os.dup(self._fds[directory]) if directory in self._fds else -1
+            if source < 0:
+                source = self._root.open(directory, _LOOK)
+            try:
+                self._link(entry, source, target, parent, name)
+            finally:
+                os.close(source)
+        except (FileNotFoundError, NotADirectoryError):
+            raise BadEntry(
+                f'"{printable(entry.path)}" is a hard link to "{printable(entry.link)}", '
+                "which is not in the image"
+            ) from None
+
+    def _link(self, entry: Entry, source: int, target: str, parent: int, name: str) -> None:
+        found = os.stat(target, dir_fd=source, follow_symlinks=False)
+        if stat.S_ISDIR(found.st_mode):
+            raise BadEntry(
+                f'"{printable(entry.path)}" is a hard link to the directory '
+                f'"{printable(entry.link)}"'
+            )
+        try:
+            os.link(target, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+        except FileExistsError:
+            there = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino):
+                return  # already so; removing it first could lose the data
+            parent = self._clear(entry.path, parent, name)
+            os.link(target, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+
+    def _node(self, entry: Entry, parent: int, name: str) -> None:
+        """A link, a pipe or a device."""
+        try:
+            _make(entry, parent, name)
+        except FileExistsError:
+            parent = self._clear(entry.path, parent, name)
+            _make(entry, parent, name)
+        if (entry.uid, entry.gid) != self._user or parent in self._inherits:
+            os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        if entry.type is not SYMLINK:
+            os.chmod(name, entry.mode, dir_fd=parent)
+        if entry.xattrs:
+            self._note(write_xattrs(xattr_path(parent, name), entry.xattrs))
+        os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
+
+    def _note(self, names: list[str]) -> None:
+        for name in names:
+            self._refused[name] = self._refused.get(name, 0) + 1
+
+    def _clear(self, path: str, parent: int, name: str) -> int:
+        """Remove what is at `path`, to make room; the parent anew, for it may be another."""
+        mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):
+            if path == ".":
+                raise BadEntry("the root of the layer cannot be replaced")
+            self._times.pop(path, None)
+            remove_at(parent, name)
+        else:
+            os.unlink(name, dir_fd=parent)
+            if not stat.S_ISLNK(mode):
+                return parent
+        self.close()  # what is open may have been below it, or reached through it
+        return self._parent(path.rpartition("/")[0])
+
+    # --- whiteouts
+
+    def _whiteout(self, path: str, directory: str, name: str) -> bool:
+        """Act on a name of image-spec's or AUFS's; False if `path` is an ordinary one after all."""
+        for part in directory.split("/"):
+            if part.startswith(whiteout.META_PREFIX):
+                self._linked = self._linked or directory == _PLNK
+                return directory != _PLNK
+            if part.startswith(whiteout.PREFIX):
+                raise BadEntry(f'"{printable(path)}" lies below a whiteout, "{printable(part)}"')
+        if name == whiteout.OPAQUE:
+            self._hide(directory)
+        elif name.startswith(whiteout.PREFIX) and not name.startswith(whiteout.META_PREFIX):
+            target = name[len(whiteout.PREFIX) :]
+            if target in ("", ".", ".."):
+                raise BadEntry(f'"{printable(path)}" is a whiteout of nothing that has a name')
+            self._remove(directory, target)
+        return name.startswith(whiteout.PREFIX)
+
+    def _hide(self, directory: str) -> None:
+        """Remove what lower layers have in `directory`."""
+        try:
+            fd = self._root.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        self.close()
+        self._prune(fd, directory)
+
+    def _remove(self, directory: str, name: str) -> None:
+        """Remove what lower layers have at `name` in `directory`; nothing there is fine."""
+        parent = self._existing(directory)
+        if parent is None:
+            return
+        try:
+            mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            return
+        path = f"{directory}/{name}" if directory else name
+        if not stat.S_ISDIR(mode):
+            if hash(path) not in self._made:
+                os.unlink(name, dir_fd=parent)
+                if stat.S_ISLNK(mode):
+                    self.close()
+            return
+        if not self._made:
+            remove_at(parent, name)
+            self.close()
+            return
+        self._prune(os.open(name, _DIRECTORY, dir_fd=parent), path)
+        if hash(path) not in self._made:
+            _remove_empty(parent, name)
+        self.close()
+
+    def _prune(self, fd: int, path: str) -> None:
+        """Remove all below an open directory that this archive has not made; closes `fd`."""
+        made = self._made
+        stack: list[tuple[int, str, list[str]]] = []
+        try:
+            stack.append((fd, path, _unmade(fd, path, made)))
+            while stack:
+                here, path, todo = stack[-1]
+                if todo:
+                    name = todo.pop()
+                    below = os.open(name, _DIRECTORY, dir_fd=here)
+                    under = f"{path}/{name}" if path else name
+                    stack.append((below, under, []))
+                    stack[-1] = (below, under, _unmade(below, under, made))
+                    continue
+                os.close(here)
+                stack.pop()
+                if stack and hash(path) not in made:
+                    _remove_empty(stack[-1][0], path.rpartition("/")[2])
+        finally:
+            for left, _, _ in stack:
+                os.close(left)
+
+    # --- the end
+
+    def finish(self) -> tuple[str, ...]:
+        """Set the directories' times; what the file system could not keep, in words."""
+        if self._linked:
+            self._root.remove(_PLNK)
+            self.close()
+        for path, mtime in self._times.items():
+            directory, _, name = path.rpartition("/")
+            parent = self._existing(directory)
+            if parent is not None:
+                try:
+                    os.utime(name, ns=(mtime, mtime), dir_fd=parent, follow_symlinks=False)
+                except FileNotFoundError:
+                    pass  # removed later in the same archive
+        return tuple(
+            f'the file system cannot keep the attribute "{printable(name)}" ({count} times)'
+            for name, count in sorted(self._refused.items())
+        )
+
+
+def _make(entry: Entry, parent: int, name: str) -> None:
+    if entry.type is SYMLINK:
+        if not entry.link:
+            raise BadEntry(f'the link "{printable(entry.path)}" has no target')
+        os.symlink(entry.link, name, dir_fd=parent)
+    elif entry.type is FIFO:
+        os.mkfifo(name, 0o600, dir_fd=parent)
+    else:
+        kind = stat.S_IFCHR if entry.type is CHAR else stat.S_IFBLK
+        try:
+            device = os.makedev(*entry.device)
+        except OverflowError:
+            raise BadEntry(f'"{printable(entry.path)}" has no possible device number') from None
+        os.mknod(name, kind | 0o600, device, dir_fd=parent)
+
+
+def _hash_zeros(hasher: hashlib._Hash | None, count: int) -> None:
+    if hasher is None:
+        return
+    for _ in range(count // len(_ZEROS)):
+        hasher.update(_ZEROS)
+    hasher.update(_ZEROS[: count % len(_ZEROS)])
+
+
+def _unmade(fd: int, path: str, made: set[int]) -> list[str]:
+    """Unlink all in a directory that is neither in `made` nor a directory; its directories."""
+    with os.scandir(fd) as found:
+        entries: Sequence[os.DirEntry[str]] = list(found)
+    below = []
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            below.append(entry.name)
+        elif hash(f"{path}/{entry.name}" if path else entry.name) not in made:
+            os.unlink(entry.name, dir_fd=fd)
+    return below
+
+
+def _remove_empty(parent: int, name: str) -> None:
+    try:
+        os.rmdir(name, dir_fd=parent)
+    except OSError as error:
+        # Something of this archive's is below it.
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise

@@ -1,0 +1,149 @@
+"""A blob becomes plain bytes in threads of its own, both digests taken on the way.
+
+One thread reads, hashes what is stored, and inflates; a second hashes what is plain; the caller
+parses and writes. All three spend their time in calls that release the GIL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+from typing import BinaryIO
+
+from lamina.layer.compress import HEAD, Kind, expand, sniff
+from lamina.layer.limits import Limits, TooMuch
+from lamina.oci.digest import DiffID, Digest
+
+_AHEAD = 6  # pieces of half a MiB that may wait between two threads
+_Item = bytes | BaseException
+
+
+class Pipe:
+    """The plain bytes of a blob, by `read`; once they have ended, what the blob is called.
+
+    A context manager: leaving it early stops the threads. The blob's stream is left open, and
+    is read in another thread meanwhile.
+    """
+
+    def __init__(self, stream: BinaryIO, limits: Limits) -> None:
+        self._stream = stream
+        self._limits = limits
+        self._stored = hashlib.sha256()
+        self._plain = hashlib.sha256()
+        self.kind: Kind = "none"
+        self.size = 0  # bytes of the blob read so far
+        self.plain_size = 0  # bytes of the plain tar made so far
+        self._credits: SimpleQueue[bool] = SimpleQueue()
+        for _ in range(_AHEAD):
+            self._credits.put(True)
+        self._inflated: SimpleQueue[_Item] = SimpleQueue()
+        self._hashed: SimpleQueue[_Item] = SimpleQueue()
+        self._ended = False
+        self._threads = [
+            Thread(target=self._inflate, name="lamina-inflate", daemon=True),
+            Thread(target=self._hash, name="lamina-hash", daemon=True),
+        ]
+
+    def __enter__(self) -> Pipe:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._credits.put(False)
+        for thread in self._threads:
+            thread.join()
+
+    def read(self, _count: int = -1) -> bytes:
+        """The next bytes of the plain tar, some half MiB; b"" at the end. Raises BadCompression."""
+        if self._ended:
+            return b""
+        item = self._hashed.get()
+        if isinstance(item, bytes):
+            self._credits.put(True)
+            self._ended = not item
+            return item
+        self._ended = True
+        raise item
+
+    def drain(self) -> None:
+        """Read to the end: digests count what follows the archive, too."""
+        while self.read():
+            pass
+
+    @property
+    def digest(self) -> Digest:
+        """Of the blob; final once `read` has returned b""."""
+        return Digest(f"sha256:{self._stored.hexdigest()}")
+
+    @property
+    def diff_id(self) -> DiffID:
+        """Of the plain tar; final once `read` has returned b""."""
+        if self.kind == "none":
+            return DiffID(self.digest)
+        return DiffID(Digest(f"sha256:{self._plain.hexdigest()}"))
+
+    # --- the first thread
+
+    def _inflate(self) -> None:
+        credits, put = self._credits, self._inflated.put
+        try:
+            for piece in expand(self._begin(), self.kind):
+                self.plain_size += len(piece)
+                self._check()
+                if not credits.get():
+                    put(b"")
+                    return
+                put(piece)
+            put(b"")
+        except BaseException as error:  # noqa: BLE001  # carried over to the reader's thread
+            put(error)
+
+    def _begin(self) -> Callable[[int], bytes]:
+        """Sniff the blob; a reader of it from its first byte on."""
+        head = b""
+        while len(head) < HEAD and (more := self._take(1 << 16)):
+            head += more
+        self.kind = sniff(head)
+        heads = [head]
+
+        def read(count: int) -> bytes:
+            return heads.pop() if heads else self._take(count)
+
+        return read
+
+    def _take(self, count: int) -> bytes:
+        data = self._stream.read(count)
+        self._stored.update(data)
+        self.size += len(data)
+        return data
+
+    def _check(self) -> None:
+        limits = self._limits
+        if self.plain_size > limits.plain_size:
+            raise TooMuch(f"the layer is larger than {limits.plain_size} bytes when expanded")
+        if (
+            self.plain_size > limits.ratio_from
+            and self.plain_size > limits.ratio * self.size
+            and self.kind != "none"
+        ):
+            raise TooMuch(
+                f"the layer expands to more than {limits.ratio} times its size",
+                hint="it looks like a decompression bomb",
+            )
+
+    # --- the second thread
+
+    def _hash(self) -> None:
+        get, put, update = self._inflated.get, self._hashed.put, self._plain.update
+        while True:
+            item = get()
+            if isinstance(item, bytes) and item:
+                if self.kind != "none":  # else it is the digest of the blob once more
+                    update(item)
+                put(item)
+            else:
+                put(item)
+                return
