@@ -134,10 +134,8 @@ def _from_url(scheme: str, rest: str, text: str) -> GitURL:
     rest, _, query = rest.partition("?")
     authority, slash, path = rest.partition("/")
     login, at, host = authority.rpartition("@")
-    name, colon, port = host.partition("]")[2].rpartition(":")
-    if not host.startswith("["):
-        name, colon, port = host.rpartition(":")
-    if _BAD_HOST.search(host) or (colon and port and not port.isdecimal()):
+    port = host.rpartition("]")[2].rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
+    if _BAD_HOST.search(host) or (port and not (port.isascii() and port.isdecimal())):
         raise Invalid(f'"{host}" in "{text}" is no host')
     for part in (login, path, fragment):
         if _BAD_ESCAPE.search(part):
@@ -179,8 +177,10 @@ def _with_query(ref: GitRef, query: Mapping[str, tuple[str, ...]]) -> GitRef:
         value = values[0]
         if not value and key not in _TRUTHS:
             raise Invalid(f'"{key}" has no value')
-        if key in ("ref", "subdir"):
-            ref = replace(ref, **{key: _agreed(key, getattr(ref, key), value)})
+        if key == "ref":
+            ref = replace(ref, ref=_agreed(key, ref.ref, value))
+        elif key == "subdir":
+            ref = replace(ref, subdir=_agreed(key, ref.subdir, value))
         elif key == "tag":
             tag = value
         elif key == "branch":
@@ -191,9 +191,12 @@ def _with_query(ref: GitRef, query: Mapping[str, tuple[str, ...]]) -> GitRef:
             if value not in ("checkout", "commit"):
                 raise Invalid(f'mtime "{value}" is not known', hint="use checkout or commit")
             ref = replace(ref, mtime=value)
+        elif key == "submodules":
+            ref = replace(ref, submodules=_truth(key, value))
+        elif key == "keep-git-dir":
+            ref = replace(ref, keep_git_dir=_truth(key, value))
         else:
-            truth = _truth(key, value)
-            ref = replace(ref, **{key.replace("-", "_"): truth})
+            ref = replace(ref, fetch_by_commit=_truth(key, value))
     if tag and branch:
         raise Invalid("it names both a tag and a branch")
     if tag or branch:
