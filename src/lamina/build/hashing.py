@@ -8,7 +8,7 @@ import stat
 import struct
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lamina.build.inside import join
 from lamina.build.selection import Item, Selection
@@ -31,8 +31,7 @@ class Changed(Conflict):
     """A source file changed while it was read."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileRecord:
+class FileRecord(NamedTuple):
     """What counts of one file in a cache key; times never do."""
 
     path: str  # as it will be named below the destination; "." is a copied directory itself
