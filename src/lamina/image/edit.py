@@ -43,7 +43,7 @@ _TO_DOCKER = {theirs: ours for ours, theirs in _TO_OCI.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class Assembly:
     """An image in the making: layers bottom first, and what its config will say."""
 
     platform: Platform
@@ -56,7 +56,7 @@ class Stack:
     extra: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def of(cls, image: Image) -> Stack:
+    def of(cls, image: Image) -> Assembly:
         """The image to build on, without what it says of the container it came from."""
         config = image.config
         run = config.config
@@ -72,7 +72,7 @@ class Stack:
             extra={key: value for key, value in config.extra.items() if key not in _STALE_TOP},
         )
 
-    def append(self, layer: Descriptor, diff_id: DiffID, history: History) -> Stack:
+    def append(self, layer: Descriptor, diff_id: DiffID, history: History) -> Assembly:
         """The same with a layer on top, and the instruction that made it."""
         return replace(
             self,
@@ -82,7 +82,7 @@ class Stack:
             created=history.created or self.created,
         )
 
-    def record(self, history: History) -> Stack:
+    def record(self, history: History) -> Assembly:
         """The same after an instruction that changed no file."""
         return replace(
             self,
@@ -90,7 +90,7 @@ class Stack:
             created=history.created or self.created,
         )
 
-    def configure(self, config: RunConfig) -> Stack:
+    def configure(self, config: RunConfig) -> Assembly:
         """The same, running by another config."""
         return replace(self, config=config)
 

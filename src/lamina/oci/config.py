@@ -197,7 +197,7 @@ def parse(raw: bytes, *, strict: bool = False) -> ImageConfig:
 
 def read_run(fields: Fields) -> RunConfig:
     """What a container starts with, out of the object that config documents call "config"."""
-    health = fields.inner("Healthcheck")
+    health = fields.inner("Healthcheck", nullable=True)
     env = fields.texts("Env") or ()
     for at, entry in enumerate(env):
         if fields.strict and "=" not in entry:
