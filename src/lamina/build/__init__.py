@@ -1,0 +1,55 @@
+"""Builds images from Dockerfiles: plan, ask the cache, do what is left, assemble."""
+
+from __future__ import annotations
+
+from lamina.build.assemble import Built, assemble
+from lamina.build.events import Event, Finished, Listener, Missed, Note, Output, Started
+from lamina.build.execute import StepFailed
+from lamina.build.graph import BaseImage, Graph, Ulimit
+from lamina.build.plan import NamedContext, Options, plan
+from lamina.build.workshop import Secret, Workshop
+
+__all__ = [
+    "BaseImage",
+    "Built",
+    "Event",
+    "Finished",
+    "Graph",
+    "Listener",
+    "Missed",
+    "NamedContext",
+    "Note",
+    "Options",
+    "Output",
+    "Secret",
+    "Started",
+    "StepFailed",
+    "Ulimit",
+    "Workshop",
+    "build",
+    "plan",
+]
+
+
+def build(
+    graph: Graph,
+    workshop: Workshop,
+    listen: Listener,
+    *,
+    place: str,
+    workers: int = 4,
+) -> Built:
+    """Do what `graph` says, and keep the image in the store, without a name.
+
+    `place` says which Dockerfile it is of, so that a miss can be explained by comparison with its
+    last build. StepFailed for the first step that fails; what was finished stays in the cache.
+    """
+    from lamina.build.solve import Solver
+
+    with workshop.store.leases.lease("build") as lease:
+        for base in graph.images:
+            lease.add(*(layer.descriptor.digest for layer in base.image.layers))
+            lease.add(*(layer.chain_id for layer in base.image.layers))
+        solver = Solver(graph, workshop, listen, place=place, workers=workers)
+        trees = solver.solve()
+        return assemble(graph, workshop, trees)

@@ -1,0 +1,122 @@
+"""The build cache: which layer a step made the last time that it had this key.
+
+Three kinds of record, all in the store's database:
+
+    build-step   key -> the layer it made, when, and in how many seconds
+    build-key    key -> the named parts of the key
+    build-last   slot -> key: what stood at this place of this Dockerfile in the last build
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lamina.build.key import Difference, Key, first_difference
+from lamina.errors import Invalid
+from lamina.oci.descriptor import Descriptor
+from lamina.oci.digest import ChainID, DiffID, Digest
+from lamina.store import Store
+
+STEP, KEY, LAST = "build-step", "build-key", "build-last"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A layer that a step has made."""
+
+    descriptor: Descriptor
+    diff_id: DiffID
+    chain: ChainID  # of the whole tree, this layer on top
+    created: str  # RFC 3339, UTC
+    seconds: float  # that it took
+    files: int = 0
+    plain_size: int = 0  # bytes
+
+    def encode(self) -> bytes:
+        fields = {
+            "mediaType": self.descriptor.media_type,
+            "digest": self.descriptor.digest,
+            "size": self.descriptor.size,
+            "diffId": self.diff_id,
+            "chainId": self.chain,
+            "created": self.created,
+            "seconds": round(self.seconds, 3),
+            "files": self.files,
+            "plainSize": self.plain_size,
+        }
+        return json.dumps(fields).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Made:
+        """ValueError, KeyError or Invalid if `data` is not what `encode` made."""
+        fields = json.loads(data)
+        digest = Digest.parse(fields["digest"])
+        return cls(
+            Descriptor(fields["mediaType"], digest, fields["size"]),
+            DiffID(Digest.parse(fields["diffId"])),
+            ChainID(Digest.parse(fields["chainId"])),
+            fields["created"],
+            fields["seconds"],
+            fields["files"],
+            fields["plainSize"],
+        )
+
+
+class Cache:
+    """The records of one store, as builds use them. Safe in several threads and processes.
+
+    `now`: nanoseconds since 1970.
+    """
+
+    def __init__(self, store: Store, now: Callable[[], int]) -> None:
+        self.store = store
+        self.now = now
+
+    def find(self, key: str) -> Made | None:
+        """What a step with this key has made, if its layer is still here."""
+        data = self.store.records.get(STEP, key)
+        if data is None:
+            return None
+        try:
+            made = Made.decode(data)
+        except (ValueError, KeyError, Invalid):
+            return None
+        return made if self.store.blobs.has(made.descriptor.digest) else None
+
+    def keep(self, key: Key, made: Made, *, also: Sequence[Key] = ()) -> None:
+        """Remember what a step made under its key, and under others that mean the same."""
+        with self.store.records.batch():
+            for each in (key, *also):
+                self.alias(each, made)
+
+    def alias(self, key: Key, made: Made) -> None:
+        """Let another key find the same layer."""
+        refs = (made.descriptor.digest, made.diff_id, made.chain)
+        self.store.records.put(STEP, key.digest, made.encode(), now=self.now(), refs=refs)
+
+    def stand(self, slot: str, key: Key) -> None:
+        """Say that `key` is what stands at `slot` now."""
+        digest = key.digest
+        if self.store.records.get(LAST, slot) == digest.encode():
+            return
+        with self.store.records.batch():
+            now = self.now()
+            self.store.records.put(KEY, digest, key.encode(), now=now)
+            self.store.records.put(LAST, slot, digest.encode(), now=now)
+            self.store.records.touch(STEP, digest, now=now)
+
+    def last(self, slot: str) -> Key | None:
+        """What stood at `slot` in the last build."""
+        name = self.store.records.get(LAST, slot)
+        data = self.store.records.get(KEY, name.decode()) if name else None
+        try:
+            return Key.decode(data) if data is not None else None
+        except ValueError:
+            return None
+
+    def difference(self, slot: str, key: Key) -> Difference | None:
+        """The first thing that differs from the last build; None if that had no such step."""
+        last = self.last(slot)
+        return first_difference(last, key) if last is not None else None

@@ -1,0 +1,325 @@
+"""RUN: a command in a draft, with what is mounted, offered and taken away again around it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from lamina.build import cachemounts
+from lamina.build.context import materialised
+from lamina.build.events import Event, Note, Output
+from lamina.build.graph import (
+    BindMount,
+    CacheMount,
+    ContextTree,
+    RunMount,
+    RunOp,
+    SecretMount,
+    Step,
+    TmpfsMount,
+)
+from lamina.build.lower import SCRIPT_DIRECTORY
+from lamina.build.workshop import Trees, Workshop
+from lamina.errors import Invalid, NotFound
+from lamina.fs.mounts import Bind, Overlay, RootPlan, opened
+from lamina.fs.root import Root
+from lamina.oci.bundle import Rlimit
+from lamina.oci.config import RunConfig
+from lamina.runtime import command as runtimes
+from lamina.runtime.accounts import read_accounts
+from lamina.runtime.container import Bundle, Created, Process, Stdio
+from lamina.runtime.defaults import SHM_SIZE
+from lamina.runtime.host import check_rights, look
+from lamina.snapshot.snapshotter import Draft
+
+HOSTNAME = "lamina-build"
+CA_PATH = "/run/lamina/ca-certificates.crt"
+
+# Each names a file of certificates to some tool: OpenSSL and Go, Python's requests and pip,
+# curl, git, Node.js, the AWS command line.
+CA_VARIABLES = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+    "AWS_CA_BUNDLE",
+)
+
+
+class CommandFailed(Invalid):
+    """A RUN step's command ended with another status than 0."""
+
+    def __init__(self, message: str, status: int, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class Commands:
+    """Runs the commands of one build; safe in several threads."""
+
+    def __init__(self, workshop: Workshop, trees: Trees, emit: Callable[[Event], None]) -> None:
+        self.workshop = workshop
+        self.trees = trees
+        self.emit = emit
+        self._running: set[Process] = set()
+        self._lock = threading.Lock()
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """Kill every command that runs now, and refuse those to come."""
+        with self._lock:
+            self._cancelled = True
+            for process in self._running:
+                process.signal(9)
+
+    def run(self, step: Step, op: RunOp, draft: Draft) -> None:
+        """Run the command in the draft's tree; CommandFailed if its status is not 0.
+
+        What had to be made in the tree to mount on is taken away again, so that only what the
+        command itself did becomes a layer.
+        """
+        host = look()
+        check_rights(host)
+        with ExitStack() as stack:
+            mounts = self._mounts(op, stack)
+            plan = runtimes.plan(
+                f"build-{secrets.token_hex(12)}",
+                RunConfig(),
+                self._options(op, mounts),
+                read_accounts(draft.plan),
+                host,
+            )
+            for text in plan.notices:
+                self.emit(Note(str(step.index), text))
+            status, created = self._execute(step, draft, plan.bundle)
+        _take_away(draft.plan, created)
+        if status != 0:
+            line = " ".join(op.args)
+            hint = "137 may mean that memory ran out" if status == 137 else None
+            raise CommandFailed(
+                f'process "{line}" did not complete successfully: exit code: {status}',
+                status,
+                hint=hint,
+            )
+
+    def _options(self, op: RunOp, mounts: list[runtimes.AnyMount]) -> runtimes.Options:
+        limits = tuple(
+            Rlimit(f"RLIMIT_{limit.name.upper()}", limit.soft, limit.hard) for limit in op.ulimits
+        )
+        return runtimes.Options(
+            entrypoint=(),
+            args=op.args,
+            env=tuple(f"{name}={value}" for name, value in self._environment(op)),
+            user=op.user,
+            cwd=op.working_dir,
+            hostname=HOSTNAME if op.network == "none" else "",
+            network="none" if op.network == "none" else "host",
+            mounts=tuple(mounts),
+            shm_size=op.shm_size if op.shm_size is not None else SHM_SIZE,
+            ulimits=limits,
+            die_with_starter=True,
+        )
+
+    def _environment(self, op: RunOp) -> list[tuple[str, str]]:
+        """The step's own variables come last: they win over what is only offered."""
+        offered = dict((*self.workshop.proxies, *op.proxies))
+        if self.workshop.ca_bundle is not None:
+            offered |= dict.fromkeys(CA_VARIABLES, CA_PATH)
+        for mount in op.mounts:
+            if isinstance(mount, SecretMount) and mount.env is not None:
+                data = self._secret(mount)
+                if data is not None:
+                    offered[mount.env] = data.decode("utf-8", "surrogateescape")
+        return list((offered | dict(op.env)).items())
+
+    # -- mounts ----------------------------------------------------------------------------
+
+    def _mounts(self, op: RunOp, stack: ExitStack) -> list[runtimes.AnyMount]:
+        found: list[runtimes.AnyMount] = [
+            runtimes.FileMount("/etc/hosts", _hosts(op), 0o644),
+            runtimes.FileMount("/etc/resolv.conf", _resolv(), 0o644),
+        ]
+        if self.workshop.ca_bundle is not None:
+            data = self.workshop.ca_bundle.read_bytes()
+            found.append(runtimes.FileMount(CA_PATH, data, 0o444))
+        if op.script is not None:
+            name, content = op.script
+            found.append(runtimes.FileMount(f"{SCRIPT_DIRECTORY}/{name}", content, 0o755))
+        for mount in op.mounts:
+            made = self._mount(mount, stack)
+            if made is not None:
+                found.append(made)
+        return found
+
+    def _mount(self, mount: RunMount, stack: ExitStack) -> runtimes.AnyMount | None:
+        match mount:
+            case TmpfsMount():
+                return runtimes.TmpfsMount(mount.target, mount.size, ("nosuid", "nodev"))
+            case SecretMount():
+                data = self._secret(mount)
+                if data is None or mount.target is None:
+                    return None
+                return runtimes.FileMount(mount.target, data, mount.mode, mount.uid, mount.gid)
+            case CacheMount():
+                cache = cachemounts.opened(mount, self.workshop, self.trees)
+                directory = stack.enter_context(cache)
+                return runtimes.BindMount(mount.target, directory, mount.read_only)
+            case BindMount():
+                plan, path = self._bind(mount, stack)
+                if mount.writable:
+                    plan = stack.enter_context(self._writable(plan))
+                return runtimes.TreeMount(mount.target, plan, path, not mount.writable)
+
+    def _bind(self, mount: BindMount, stack: ExitStack) -> tuple[RootPlan, str]:
+        """The tree that holds what is mounted, and where in it that lies."""
+        if not isinstance(mount.source, ContextTree):
+            chain = self.trees.unpacked(mount.source)
+            plan = self.workshop.snapshotter.view(chain)
+            _check_there(plan, mount.path)
+            return plan, mount.path
+        context = self.trees.context(mount.source)
+        source = mount.path.lstrip("/")
+        found = stack.enter_context(materialised(context, source, self.workshop.spool))
+        if found.is_dir():
+            return Bind(found, read_only=True), "/"
+        return Bind(found.parent, read_only=True), f"/{found.name}"
+
+    @contextmanager
+    def _writable(self, plan: RootPlan) -> Iterator[RootPlan]:
+        """The same tree with an upper directory of its own, thrown away afterwards."""
+        import shutil
+
+        place = self.workshop.spool / f"bind-{secrets.token_hex(8)}"
+        upper, work = place / "upper", place / "work"
+        upper.mkdir(parents=True)
+        work.mkdir()
+        lower = plan.lower if isinstance(plan, Overlay) else (plan.source,)
+        try:
+            yield Overlay(lower, upper, work)
+        finally:
+            shutil.rmtree(place)
+
+    def _secret(self, mount: SecretMount) -> bytes | None:
+        secret = self.workshop.secrets.get(mount.id)
+        if secret is not None:
+            return secret.read()
+        if mount.required:
+            raise NotFound(
+                f"secret {mount.id}: not found",
+                hint=f"give it with --secret id={mount.id},src=FILE or id={mount.id},env=NAME",
+            )
+        return None
+
+    # -- the process -----------------------------------------------------------------------
+
+    def _execute(self, step: Step, draft: Draft, bundle: Bundle) -> tuple[int, tuple[Created, ...]]:
+        pipes = {"stdout": os.pipe(), "stderr": os.pipe()}
+        writers = [pair[1] for pair in pipes.values()]
+        readers = [
+            threading.Thread(target=self._read, args=(step, name, pair[0]), daemon=True)
+            for name, pair in pipes.items()
+        ]
+        try:
+            stdio = Stdio(None, pipes["stdout"][1], pipes["stderr"][1])
+            process = self._start(draft, bundle, stdio)
+        except BaseException:
+            for reader, writer in pipes.values():
+                os.close(reader)
+                os.close(writer)
+            raise
+        for writer in writers:
+            os.close(writer)
+        for thread in readers:
+            thread.start()
+        with process:
+            try:
+                status = process.wait()
+            finally:
+                with self._lock:
+                    self._running.discard(process)
+        for thread in readers:
+            thread.join()
+        return status if status is not None else 255, process.created
+
+    def _start(self, draft: Draft, bundle: Bundle, stdio: Stdio) -> Process:
+        self._refuse_cancelled()
+        process = self.workshop.runtime.start(bundle, draft.plan, stdio)
+        with self._lock:
+            self._running.add(process)
+            if self._cancelled:
+                process.signal(9)
+        return process
+
+    def _refuse_cancelled(self) -> None:
+        with self._lock:
+            if self._cancelled:
+                raise Invalid("canceled")
+
+    def _read(self, step: Step, stream: str, fd: int) -> None:
+        """Tell what the command prints until nobody can print any more."""
+        with os.fdopen(fd, "rb", buffering=0) as file:
+            while data := file.read(65536):
+                self.emit(Output(str(step.index), stream, data, self.workshop.clock()))
+
+
+def _hosts(op: RunOp) -> bytes:
+    lines = [
+        "127.0.0.1\tlocalhost",
+        f"127.0.1.1\t{HOSTNAME}",
+        "::1\tlocalhost ip6-localhost ip6-loopback",
+    ]
+    lines += [f"{address}\t{name}" for name, address in op.hosts]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _resolv() -> bytes:
+    try:
+        return Path("/etc/resolv.conf").read_bytes()
+    except OSError:
+        return b""
+
+
+def _check_there(plan: RootPlan, path: str) -> None:
+    with opened(plan) as fd:
+        try:
+            Root(fd).lstat(path)
+        except OSError as error:
+            raise NotFound(f'mount source "{path}": not found') from error
+
+
+def _take_away(plan: RootPlan, created: tuple[Created, ...]) -> None:
+    """Undo the mount points: each that is still empty, deepest first, its parent's times kept."""
+    if not created:
+        return
+    with opened(plan) as fd:
+        root = Root(fd)
+        for point in reversed(created):
+            try:
+                directory, name = root.resolve(point.path)
+            except OSError:
+                continue
+            try:
+                status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                if status.st_size and not _is_directory(status):
+                    continue
+                if _is_directory(status):
+                    os.rmdir(name, dir_fd=directory)
+                else:
+                    os.unlink(name, dir_fd=directory)
+                os.utime(f"/proc/self/fd/{directory}", ns=point.parent_times)
+            except OSError:
+                continue  # the command itself put something there: it stays
+            finally:
+                os.close(directory)
+
+
+def _is_directory(status: os.stat_result) -> bool:
+    import stat
+
+    return stat.S_ISDIR(status.st_mode)

@@ -1,0 +1,65 @@
+"""What a build tells while it goes on; progress, explanations and tools only read it.
+
+Events come from several threads; a listener is called by one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lamina.build.graph import Step
+from lamina.build.key import Difference
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Work began; `vertex` names it in all later events."""
+
+    vertex: str
+    label: str  # "[build 2/5] RUN make"
+    time: float  # seconds since 1970
+    step: Step | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """The cache had no answer for a step, and this is the first cause that is known."""
+
+    vertex: str
+    reason: str
+    difference: Difference | None = None
+    because_of: str | None = None  # the label of an earlier step that was built anew
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Bytes that a command printed."""
+
+    vertex: str
+    stream: str  # "stdout" or "stderr"
+    data: bytes
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a person should know and that is no error."""
+
+    vertex: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Work ended."""
+
+    vertex: str
+    time: float
+    cached: bool = False
+    error: str | None = None
+    detail: str = ""  # "3.2MB, 12 files"
+
+
+Event = Started | Missed | Output | Note | Finished
+Listener = Callable[[Event], None]

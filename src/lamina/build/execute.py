@@ -1,0 +1,131 @@
+"""Doing a step: a draft on top of its parent, the change, and the layer that comes of it."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from lamina.build import users
+from lamina.build.cache import Made
+from lamina.build.command import Commands
+from lamina.build.copying import Selection, copy, select
+from lamina.build.events import Event, Note
+from lamina.build.graph import CopyOp, Graph, RunOp, Step, WorkdirOp
+from lamina.build.workshop import Trees, Workshop
+from lamina.dockerfile.source import Source
+from lamina.errors import Error, Invalid
+from lamina.fs.mounts import opened
+from lamina.fs.root import Root
+from lamina.layer import index as indexes
+from lamina.layer.diff import pack
+from lamina.oci import media_type
+from lamina.oci.descriptor import Descriptor
+from lamina.oci.digest import ChainID, Digest, chain_ids
+from lamina.snapshot.snapshotter import Draft
+
+
+class StepFailed(Invalid):
+    """A step could not be done; `cause` says why, `step` which."""
+
+    def __init__(self, step: Step, cause: Error, source: Source | None = None) -> None:
+        super().__init__(cause.message, hint=cause.hint)
+        self.step = step
+        self.cause = cause
+        self.source = source
+
+    def render(self) -> str:
+        """The message, below the lines of the Dockerfile that it is about."""
+        if self.source is None or self.step.span is None:
+            return self.message
+        place = f"{self.source.name}:{self.step.span.start_line}"
+        rule = "-" * 20
+        return f"{self.message}\n{place}\n{rule}\n{self.source.excerpt(self.step.span)}\n{rule}"
+
+
+class Executor:
+    """Makes the layers of steps; safe in several threads, one step each."""
+
+    def __init__(
+        self, graph: Graph, workshop: Workshop, trees: Trees, emit: Callable[[Event], None]
+    ) -> None:
+        self.graph = graph
+        self.workshop = workshop
+        self.trees = trees
+        self.emit = emit
+        self.commands = Commands(workshop, trees, emit)
+
+    def cancel(self) -> None:
+        """End the commands that are running; their steps fail."""
+        self.commands.cancel()
+
+    def make(self, step: Step, selection: Selection | None, began: float) -> Made:
+        """Do the step and keep its layer. `began`: seconds since 1970, when it was taken up."""
+        snapshotter = self.workshop.snapshotter
+        parent = self.trees.unpacked(step.parent)
+        draft = snapshotter.prepare(f"build-{os.getpid()}-{secrets.token_hex(8)}", parent)
+        try:
+            self._change(step, selection, draft)
+            return self._seal(step, draft, began)
+        except BaseException:
+            snapshotter.discard(draft)
+            raise
+
+    def _change(self, step: Step, selection: Selection | None, draft: Draft) -> None:
+        op = step.op
+        if isinstance(op, RunOp):
+            self.commands.run(step, op, draft)
+            return
+        with opened(draft.plan) as fd:
+            if isinstance(op, WorkdirOp):
+                self._make_directory(step, op, fd)
+            elif isinstance(op, CopyOp):
+                chosen = selection or select(self.trees.context(op.source), op.spec)
+                copy(chosen, fd, epoch=None)
+
+    def _make_directory(self, step: Step, op: WorkdirOp, fd: int) -> None:
+        """See that the directory is there; what has to be made belongs to the user."""
+        root = Root(fd)
+        owner = users.find(root, op.user) if op.user else users.Owner(0, 0)
+        for text in owner.notes:
+            self.emit(Note(str(step.index), text))
+        path = posixpath.normpath(op.path)
+        made = root.makedirs(path, 0o755, owner.uid, owner.gid)
+        if self.graph.epoch is not None:
+            for directory in made:
+                with root.parent(directory) as (parent, name):
+                    os.utime(name, (self.graph.epoch,) * 2, dir_fd=parent)
+
+    def _seal(self, step: Step, draft: Draft, began: float) -> Made:
+        """Pack what changed into a layer, keep it, and turn the draft into a snapshot."""
+        store = self.workshop.store
+        with store.ingest() as ingest:
+            changes = self.workshop.snapshotter.changes(draft)
+            packed = pack(changes, ingest, clamp=self.graph.epoch)
+            digest, size = ingest.commit(packed.diff_id, trusted=True)
+        store.indexes.put(packed.diff_id, indexes.encode(packed.index))
+        store.diff_ids.put(digest, packed.diff_id)
+        chain = self._chain(step, packed.diff_id)
+        self.workshop.snapshotter.commit(draft, chain)
+        now = self.workshop.clock()
+        return Made(
+            descriptor=Descriptor(media_type.OCI_LAYER, Digest(digest), size),
+            diff_id=packed.diff_id,
+            chain=chain,
+            created=rfc3339(self.graph.epoch if self.graph.epoch is not None else now),
+            seconds=now - began,
+            files=len(packed.index),
+            plain_size=packed.size,
+        )
+
+    def _chain(self, step: Step, diff_id: Digest) -> ChainID:
+        below = [layer.diff_id for layer in self.trees.layers(step.parent)]
+        return chain_ids([*below, diff_id])[-1]  # type: ignore[list-item]
+
+
+def rfc3339(seconds: float) -> str:
+    """In UTC, with microseconds where there are any."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,252 @@
+"""A Graph into layers: asks the cache, and runs what it cannot answer.
+
+Steps are taken in the order of the graph as soon as their inputs are there. The cache is asked
+in the caller's thread, for that is quick; what has to be made is made in threads, side by side.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from lamina.build import key as keys
+from lamina.build.cache import Cache, Made
+from lamina.build.context import Context
+from lamina.build.copying import (
+    CopySpec,
+    FileRecord,
+    HashCache,
+    Selection,
+    digests,
+    select,
+)
+from lamina.build.events import Event, Finished, Listener, Missed, Started
+from lamina.build.execute import Executor, StepFailed
+from lamina.build.graph import BindMount, ContextTree, CopyOp, Graph, RunOp, Step, StepTree, Tree
+from lamina.build.key import Key
+from lamina.build.workshop import Trees, Workshop
+from lamina.errors import Error
+from lamina.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+HASHES = "context-hashes"
+
+
+class Solver:
+    """One build under way."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        workshop: Workshop,
+        listen: Listener,
+        *,
+        place: str,
+        workers: int,
+    ) -> None:
+        """`place` names the Dockerfile, so that the next build of it can be compared with this.
+
+        `workers`: how many steps may run at once.
+        """
+        self.graph = graph
+        self.workshop = workshop
+        self.place = place
+        self.workers = workers
+        self.trees = Trees(graph, workshop)
+        self.cache = Cache(workshop.store, self._now)
+        self._listen = listen
+        self._lock = threading.Lock()
+        self._hashes: dict[str, HashCache] = {}
+        self._selections: dict[int, Selection] = {}
+        self._keys: dict[int, Key] = {}
+        self._rebuilt: set[int] = set()
+        self._executor = Executor(graph, workshop, self.trees, self.emit)
+
+    def _now(self) -> int:
+        return int(self.workshop.clock() * 1e9)
+
+    def emit(self, event: Event) -> None:
+        """Tell the listener, one thread at a time."""
+        with self._lock:
+            self._listen(event)
+
+    def solve(self) -> Trees:
+        """Do every step; StepFailed for the first that fails, when the others have been ended."""
+        waiting = list(self.graph.steps)
+        running: dict[Future[tuple[Made, ...]], Step] = {}
+        pool = None
+        try:
+            while waiting or running:
+                for step in [step for step in waiting if self._is_ready(step)]:
+                    waiting.remove(step)
+                    answer = self._ask(step)
+                    if answer is not None:
+                        self.trees.made[step.index] = answer
+                        continue
+                    if pool is None:
+                        from concurrent.futures import ThreadPoolExecutor
+
+                        pool = ThreadPoolExecutor(self.workers)
+                    running[pool.submit(self._make, step)] = step
+                if running and not any(self._is_ready(step) for step in waiting):
+                    self._collect(running)
+        except BaseException:
+            self._executor.cancel()
+            raise
+        finally:
+            if pool is not None:
+                pool.shutdown(wait=True, cancel_futures=True)
+            self._save_hashes()
+        return self.trees
+
+    def _is_ready(self, step: Step) -> bool:
+        return all(
+            not isinstance(tree, StepTree) or tree.index in self.trees.made
+            for tree in step.inputs()
+        )
+
+    def _collect(self, running: dict[Future[tuple[Made, ...]], Step]) -> None:
+        from concurrent.futures import FIRST_COMPLETED, wait
+
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            step = running.pop(future)
+            self.trees.made[step.index] = future.result()
+
+    # -- the cache -------------------------------------------------------------------------
+
+    def _ask(self, step: Step) -> tuple[Made, ...] | None:
+        """All layers of the step's tree if the cache knows its last one, and asking is cheap.
+
+        A step that reads other trees is asked by their names only; reading their files is left
+        to the thread that would do the step.
+        """
+        try:
+            key = self._quick_key(step) or self._full_key(step)
+        except Error as error:
+            raise StepFailed(step, error, self.graph.source) from error
+        self._keys[step.index] = key
+        made = self.cache.find(key.digest) if step.use_cache else None
+        if made is not None:
+            return self._hit(step, key, made)
+        return None
+
+    def _hit(self, step: Step, key: Key, made: Made) -> tuple[Made, ...]:
+        now = self.workshop.clock()
+        self.emit(Started(str(step.index), step.label, now, step))
+        self.emit(Finished(str(step.index), now, cached=True))
+        self.cache.stand(self._slot(step), key)
+        return (*self.trees.layers(step.parent), made)
+
+    def _slot(self, step: Step) -> str:
+        return f"{self.place}\n{step.stage}\n{step.position}"
+
+    def _explain(self, step: Step, key: Key) -> None:
+        """Say why the step has to run: what came before it, or the first thing that differs."""
+        earlier = [
+            self.graph.steps[tree.index]
+            for tree in step.inputs()
+            if isinstance(tree, StepTree) and tree.index in self._rebuilt
+        ]
+        self._rebuilt.add(step.index)
+        vertex = str(step.index)
+        if not step.use_cache:
+            self.emit(Missed(vertex, "the cache was turned off for it"))
+        elif earlier:
+            label = earlier[0].label
+            self.emit(Missed(vertex, f"{label} was built anew", because_of=label))
+        else:
+            difference = self.cache.difference(self._slot(step), key)
+            reason = difference.describe() if difference else "it was never built here"
+            self.emit(Missed(vertex, reason, difference))
+
+    def _quick_key(self, step: Step) -> Key | None:
+        """A key by the names of trees alone, where the full one would have to read files."""
+        if not self._reads_trees(step):
+            return None
+        base = keys.of_step(step, self.trees.chain(step.parent), epoch=self.graph.epoch)
+        sources = list(step.inputs())[1:]
+        names = [
+            keys.Part("source", str(index), self.trees.chain(tree) or "scratch")
+            for index, tree in enumerate(sources)
+        ]
+        return Key((*base.parts, *names))
+
+    def _reads_trees(self, step: Step) -> bool:
+        """Whether it reads other trees, and nothing of the client's."""
+        sources = list(step.inputs())[1:]
+        return bool(sources) and not any(isinstance(tree, ContextTree) for tree in sources)
+
+    def _full_key(self, step: Step) -> Key:
+        files: tuple[FileRecord, ...] = ()
+        mounted: list[tuple[str, Digest]] = []
+        if isinstance(step.op, CopyOp):
+            files = self._records(step, step.op.source, step.op.spec)
+        elif isinstance(step.op, RunOp):
+            mounted = [
+                (mount.target, self._digest_of(step, mount))
+                for mount in step.op.mounts
+                if isinstance(mount, BindMount)
+            ]
+        return keys.of_step(
+            step,
+            self.trees.chain(step.parent),
+            files=files,
+            mounted=mounted,
+            epoch=self.graph.epoch,
+        )
+
+    def _records(self, step: Step, source: Tree, spec: CopySpec) -> tuple[FileRecord, ...]:
+        context = self.trees.context(source)
+        selection = select(context, spec)
+        self._selections[step.index] = selection
+        return digests(selection, self._hash_cache(source, context))
+
+    def _digest_of(self, step: Step, mount: BindMount) -> Digest:
+        context = self.trees.context(mount.source)
+        spec = CopySpec(sources=(mount.path.lstrip("/") or ".",), destination="/mounted")
+        records = digests(select(context, spec), self._hash_cache(mount.source, context))
+        return Digest.of("\n".join(map(repr, records)).encode("utf-8", "surrogateescape"))
+
+    def _hash_cache(self, source: Tree, context: Context) -> HashCache | None:
+        if not isinstance(source, ContextTree):
+            return None
+        place = f"{self.place}\n{source.name}"
+        if place not in self._hashes:
+            self._hashes[place] = HashCache.load(self.workshop.store.records.get(HASHES, place))
+        return self._hashes[place]
+
+    def _save_hashes(self) -> None:
+        for place, cache in self._hashes.items():
+            if cache.changed:
+                self.workshop.store.records.put(HASHES, place, cache.dump(), now=self._now())
+
+    # -- making ----------------------------------------------------------------------------
+
+    def _make(self, step: Step) -> tuple[Made, ...]:
+        """Do one step and keep its layer. In a thread of the pool."""
+        vertex = str(step.index)
+        began = self.workshop.clock()
+        try:
+            quick, key = None, self._keys[step.index]
+            if self._reads_trees(step):
+                quick, key = key, self._full_key(step)
+                made = self.cache.find(key.digest) if step.use_cache else None
+                if made is not None:
+                    self.cache.alias(quick, made)
+                    return self._hit(step, key, made)
+            self._explain(step, key)
+            self.emit(Started(vertex, step.label, began, step))
+            made = self._executor.make(step, self._selections.get(step.index), began)
+            self.cache.keep(key, made, also=(quick,) if quick is not None else ())
+            self.cache.stand(self._slot(step), key)
+        except Error as error:
+            self.emit(Finished(vertex, self.workshop.clock(), error=error.message))
+            if isinstance(error, StepFailed):
+                raise
+            raise StepFailed(step, error, self.graph.source) from error
+        detail = f"{made.files} files" if made.files != 1 else "1 file"
+        self.emit(Finished(vertex, self.workshop.clock(), detail=detail))
+        return (*self.trees.layers(step.parent), made)

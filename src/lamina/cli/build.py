@@ -1,0 +1,110 @@
+"""`lamina build`: flags into a request, events into progress, the result into words and files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from typing import TYPE_CHECKING
+
+from lamina.cli.build_flags import FLAGS, request
+from lamina.cli.command import Args, Command
+
+if TYPE_CHECKING:
+    from lamina.build import Built, Event
+    from lamina.cli.progress import Progress
+    from lamina.engine import Engine
+
+_TAIL = 20  # lines of a failed step's output that are shown once more
+
+
+def build(args: Args, engine: Engine) -> int:
+    """Build, and print the image's ID where a script can read it."""
+    from lamina.cli.progress import choose
+
+    asked = request(args, os.environ, sys.stdin.buffer)
+    progress = choose(_progress_name(args), os.environ)
+    tail = Tail(progress)
+    try:
+        built = engine.build(asked, tail.listen, sys.stdout.buffer)
+    finally:
+        progress.close()
+        tail.show()
+    _write_files(args, built, asked.names)
+    to_stdout = any(output.destination == "-" for output in asked.outputs)
+    if not to_stdout:
+        print(built.id)
+    return 0
+
+
+def _progress_name(args: Args) -> str:
+    if args.flag("quiet"):
+        return "quiet"
+    return args.text("progress") or os.environ.get("BUILDKIT_PROGRESS") or "auto"
+
+
+class Tail:
+    """Passes events on, and remembers the last lines that each step printed."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.labels: dict[str, str] = {}
+        self.lines: dict[str, deque[bytes]] = {}
+        self.failed: str | None = None
+
+    def listen(self, event: Event) -> None:
+        from lamina.build import Finished, Output, Started
+
+        self.progress.listen(event)
+        match event:
+            case Started():
+                self.labels[event.vertex] = event.label
+            case Output():
+                last = self.lines.setdefault(event.vertex, deque([b""], maxlen=_TAIL + 1))
+                first, *rest = event.data.split(b"\n")
+                last[-1] += first
+                last.extend(rest)
+            case Finished() if event.error not in (None, "canceled"):
+                self.failed = self.failed or event.vertex
+
+    def show(self) -> None:
+        """What the step that failed printed last, for the error that follows."""
+        lines = [line for line in self.lines.get(self.failed or "", ()) if line.strip()]
+        if not lines:
+            return
+        out = sys.stderr
+        print(f"------\n > {self.labels.get(self.failed or '', '')}:", file=out)
+        for line in lines:
+            print(line.rstrip(b"\r").decode("utf-8", "replace"), file=out)
+        print("------", file=out)
+
+
+def _write_files(args: Args, built: Built, names: tuple[str, ...]) -> None:
+    """--iidfile and --metadata-file, each written aside and renamed."""
+    from pathlib import Path
+
+    from lamina.fs import atomic
+
+    path = args.text("iidfile")
+    if path is not None:
+        atomic.write(Path(path), built.id.encode())
+    path = args.text("metadata-file")
+    if path is not None:
+        import json
+
+        descriptor = {
+            "mediaType": built.descriptor.media_type,
+            "digest": built.descriptor.digest,
+            "size": built.descriptor.size,
+        }
+        metadata = {
+            "containerimage.config.digest": built.id,
+            "containerimage.descriptor": descriptor,
+            "containerimage.digest": built.descriptor.digest,
+        }
+        if names:
+            metadata["image.name"] = ",".join(names)
+        atomic.write(Path(path), (json.dumps(metadata, indent=2) + "\n").encode())
+
+
+BUILD = Command(usage="[OPTIONS] PATH | -", flags=FLAGS, arguments=(1, 1), run=build)

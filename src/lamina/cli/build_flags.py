@@ -1,0 +1,325 @@
+"""The flags of `lamina build`, and what they ask for.
+
+All of docker's are known. What is not built is refused by name, so that no build silently lacks
+what its caller asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from lamina.cli.command import Args, Flag, Kind
+from lamina.errors import Invalid, NotFound, Unsupported
+
+if TYPE_CHECKING:
+    from lamina.build import Secret, Ulimit
+    from lamina.engine.building import BuildRequest
+
+_LIST, _BOOL, _TEXT = Kind.LIST, Kind.BOOL, Kind.TEXT
+
+FLAGS = (
+    Flag("add-host", kind=_LIST, value="host:ip", help="Add a line to /etc/hosts of RUN steps"),
+    Flag("build-arg", kind=_LIST, value="name[=value]", help="Set an ARG"),
+    Flag("build-context", kind=_LIST, value="name=path", help="Add a named context"),
+    Flag(
+        "ca-bundle",
+        value="file",
+        default="auto",
+        help="Certificates that RUN steps trust and no layer holds: a file, auto or none",
+    ),
+    Flag("file", "f", value="path", help='The Dockerfile (default "PATH/Dockerfile")'),
+    Flag(
+        "http-proxy",
+        kind=_BOOL,
+        default="true",
+        help="Offer this shell's proxy variables to RUN steps",
+    ),
+    Flag("iidfile", value="file", help="Write the image's ID to a file"),
+    Flag("jobs", kind=Kind.NUMBER, value="n", help="How many steps may run at once"),
+    Flag("label", kind=_LIST, value="name=value", help="Set a label"),
+    Flag("load", kind=_BOOL, help="Keep the image in the store, beside other outputs"),
+    Flag("metadata-file", value="file", help="Write what was built to a file as JSON"),
+    Flag("network", default="default", help="Of RUN steps: default, none or host"),
+    Flag("no-cache", kind=_BOOL, help="Do every step anew"),
+    Flag("no-cache-filter", kind=_LIST, value="stage", help="Do every step of a stage anew"),
+    Flag("output", "o", _LIST, value="type=…", help="Where to, beside or instead of the store"),
+    Flag("platform", value="os/arch", help="What the image is to run on"),
+    Flag("progress", value="how", help="auto, plain, tty, rawjson, quiet or none"),
+    Flag("pull", kind=_BOOL, help="Look for newer base images in a registry (not built yet)"),
+    Flag("quiet", "q", _BOOL, "Print the image's ID and nothing else"),
+    Flag("runtime", value="name", help="What executes RUN steps: native, crun or runc"),
+    Flag("secret", kind=_LIST, value="id=…,src=…", help="Offer a secret to RUN steps"),
+    Flag("shm-size", value="bytes", help="Size of /dev/shm in RUN steps"),
+    Flag("tag", "t", _LIST, value="name[:tag]", help="A name for the image"),
+    Flag("target", value="stage", help="The stage to build (default: the last one)"),
+    Flag("ulimit", kind=_LIST, value="name=soft[:hard]", help="A limit of RUN steps"),
+    # Said by habit, and what happens anyway.
+    Flag("rm", kind=_BOOL, default="true", hidden=True),
+    Flag("force-rm", kind=_BOOL, hidden=True),
+)
+
+# Docker's, not built here. A bool that is given as false asks for nothing.
+_REFUSED_BOOLS = ("check", "compress", "push", "squash")
+_REFUSED = (
+    *("allow", "annotation", "attest", "builder", "cache-from", "cache-to", "call"),
+    *("cgroup-parent", "cpu-period", "cpu-quota", "cpu-shares", "cpuset-cpus", "cpuset-mems"),
+    *("isolation", "memory", "memory-swap", "policy", "provenance", "resource", "sbom"),
+    *("security-opt", "ssh"),
+)
+FLAGS += tuple(Flag(name, kind=_BOOL, hidden=True) for name in _REFUSED_BOOLS)
+FLAGS += tuple(
+    Flag(name, kind=_LIST, hidden=True, implied="true" if name in ("sbom", "provenance") else None)
+    for name in _REFUSED
+)
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+_ARCHIVE_HEADS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
+
+
+def request(args: Args, environment: Mapping[str, str], stdin: BinaryIO) -> BuildRequest:
+    """The build that a command line asks for; Invalid, or Unsupported by the flag's name."""
+    from lamina.build import outputs
+    from lamina.build.plan import Options
+    from lamina.engine.building import BuildRequest
+    from lamina.oci import platform
+
+    _refuse(args)
+    context, dockerfile, in_context = _sources(args, stdin)
+    chosen = args.text("platform") or environment.get("DOCKER_DEFAULT_PLATFORM")
+    if chosen and "," in chosen:
+        raise Unsupported(
+            f"--platform={chosen}: several platforms at once are not built yet",
+            hint="build them one after the other",
+        )
+    wanted = tuple(outputs.parse(text) for text in args.texts("output"))
+    if args.flag("load") and wanted:
+        wanted = (*wanted, outputs.Output("image"))
+    return BuildRequest(
+        context=context,
+        dockerfile=dockerfile,
+        in_context=in_context,
+        options=Options(
+            target=args.text("target"),
+            build_args=_build_args(args, environment),
+            labels=dict(_pair(text, "--label") for text in args.texts("label")),
+            platform=platform.parse(chosen) if chosen else None,
+            network=_network(args),
+            hosts=tuple(_host(text) for text in args.texts("add-host")),
+            ulimits=tuple(_ulimit(text) for text in args.texts("ulimit")),
+            shm_size=_bytes(args, "shm-size"),
+            use_cache=not args.flag("no-cache"),
+            uncached_stages=_stages(args),
+        ),
+        names=args.texts("tag"),
+        named_contexts=dict(_pair(text, "--build-context") for text in args.texts("build-context")),
+        outputs=wanted,
+        secrets=_secrets(args, environment),
+        ca_bundle=_ca_bundle(args, environment),
+        proxies=_proxies(environment) if args.flag("http-proxy") else (),
+        runtime=args.text("runtime"),
+        workers=max(1, args.number("jobs") or os.cpu_count() or 1),
+    )
+
+
+def _refuse(args: Args) -> None:
+    for name in _REFUSED_BOOLS:
+        if args.flag(name):
+            raise Unsupported(f"--{name} is not built yet")
+    for name in _REFUSED:
+        if any(text != "false" for text in args.texts(name)):
+            raise Unsupported(f"--{name} is not built yet")
+    if args.flag("pull"):
+        raise Unsupported(
+            "--pull is not built yet: there is no registry client",
+            hint="base images come from the store; put them there with `lamina load`",
+        )
+    if not args.flag("rm"):
+        raise Unsupported("--rm=false: a build leaves no intermediate containers to keep")
+
+
+# -- sources -------------------------------------------------------------------------------
+
+
+def _sources(
+    args: Args, stdin: BinaryIO
+) -> tuple[Path | BinaryIO | None, Path | bytes | None, str]:
+    """Context, Dockerfile, and the Dockerfile's name where the context is a tar."""
+    where, file = args.rest[0], args.text("file")
+    if where == "-":
+        if file == "-":
+            raise Invalid("standard input cannot be the context and the Dockerfile at once")
+        return _from_stdin(stdin, file)
+    if file == "-":
+        return Path(where), stdin.read(), "Dockerfile"
+    return Path(where), Path(file) if file is not None else None, "Dockerfile"
+
+
+def _from_stdin(stdin: BinaryIO, file: str | None) -> tuple[BinaryIO | None, bytes | None, str]:
+    """A tar is a context, compressed or not; anything else is a Dockerfile without one."""
+    if stdin.isatty():
+        raise Invalid(
+            "standard input is a terminal: expected a Dockerfile or a tar",
+            hint="lamina build - < Dockerfile",
+        )
+    head = b""
+    while len(head) < 512 and (more := stdin.read(512 - len(head))):
+        head += more
+    if head.startswith(_ARCHIVE_HEADS) or head[257:262] == b"ustar":
+        rest = io.BufferedReader(_Rejoined(head, stdin), 1 << 20)
+        return rest, None, file or "Dockerfile"
+    return None, head + stdin.read(), "Dockerfile"
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream with the bytes that were read from it to look at put back in front."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = head
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._head[: len(buffer)] or self._rest.read(len(buffer))
+        self._head = self._head[len(data) :] if self._head else b""
+        buffer[: len(data)] = data
+        return len(data)
+
+
+# -- values --------------------------------------------------------------------------------
+
+
+def _pair(text: str, flag: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or (not equals and flag != "--label"):
+        raise Invalid(f'invalid {flag} "{text}"', hint="expected name=value")
+    return name, value
+
+
+def _build_args(args: Args, environment: Mapping[str, str]) -> dict[str, str]:
+    """ARGs as given; a name alone takes its value from the environment, if it has one."""
+    found: dict[str, str] = {}
+    if "SOURCE_DATE_EPOCH" in environment:
+        found["SOURCE_DATE_EPOCH"] = environment["SOURCE_DATE_EPOCH"]
+    for text in args.texts("build-arg"):
+        name, equals, value = text.partition("=")
+        if not name:
+            raise Invalid(f'invalid --build-arg "{text}"', hint="expected name=value")
+        if equals:
+            found[name] = value
+        elif name in environment:
+            found[name] = environment[name]
+    return found
+
+
+def _network(args: Args) -> str:
+    network = args.text("network") or "default"
+    if network not in ("default", "none", "host"):
+        raise Unsupported(f"--network={network} is not built yet", hint="use none or host")
+    return network
+
+
+def _host(text: str) -> tuple[str, str]:
+    """`name:address` or `name=address`; an IPv6 address may stand in brackets."""
+    import ipaddress
+
+    separator = "=" if "=" in text else ":"
+    name, found, address = text.partition(separator)
+    address = address.removeprefix("[").removesuffix("]")
+    if address == "host-gateway":
+        raise Unsupported(f'--add-host "{text}": host-gateway is not built yet')
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        found = ""
+    if not name or not found:
+        raise Invalid(f'invalid --add-host "{text}"', hint="expected name:address")
+    return name, address
+
+
+def _ulimit(text: str) -> Ulimit:
+    from lamina.build import Ulimit
+    from lamina.run.words import parse_ulimit
+
+    limit = parse_ulimit(text)
+    return Ulimit(limit.name, limit.soft, limit.hard)
+
+
+def _bytes(args: Args, name: str) -> int | None:
+    text = args.text(name)
+    if text is None:
+        return None
+    from lamina.run.words import parse_size
+
+    return parse_size(text)
+
+
+def _stages(args: Args) -> frozenset[str]:
+    names = [name for text in args.texts("no-cache-filter") for name in text.split(",")]
+    return frozenset(name.strip().lower() for name in names)
+
+
+def _secrets(args: Args, environment: Mapping[str, str]) -> dict[str, Secret]:
+    return {
+        secret.id: secret
+        for secret in (_secret(text, environment) for text in args.texts("secret"))
+    }
+
+
+def _secret(text: str, environment: Mapping[str, str]) -> Secret:
+    """`id=ID,src=FILE` or `id=ID,env=NAME`; the ID alone is a variable, or else a file."""
+    from lamina.build import Secret
+
+    fields: dict[str, str] = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        fields[name.strip().lower()] = value
+    name = fields.pop("id", "")
+    kind = fields.pop("type", "")
+    variable = fields.pop("env", None)
+    path = fields.pop("src", None) or fields.pop("source", None)
+    if fields or not name or kind not in ("", "file", "env"):
+        wrong = next(iter(fields), "type" if name else "id")
+        raise Invalid(f'invalid --secret "{text}": "{wrong}"', hint="expected id=ID,src=FILE")
+    if kind == "env" and path is not None and variable is None:
+        variable, path = path, None
+    if variable is None and path is None and kind != "file" and name in environment:
+        variable = name
+    if variable is not None:
+        if variable not in environment:
+            raise NotFound(f'--secret {name}: the variable "{variable}" is not set')
+        value = os.fsencode(environment[variable])
+        return Secret(name, lambda: value)
+    file = Path(path or name)
+    if not file.is_file():
+        raise NotFound(f'--secret {name}: the file "{file}" does not exist')
+    return Secret(name, file.read_bytes)
+
+
+def _ca_bundle(args: Args, environment: Mapping[str, str]) -> Path | None:
+    """The bundle to offer: auto takes the one that this shell's programs are told to trust."""
+    text = args.text("ca-bundle") or "auto"
+    if text == "none":
+        return None
+    if text == "auto":
+        named = (environment.get(name) for name in _CA_VARIABLES)
+        found = (Path(name) for name in named if name)
+        return next((path for path in found if path.is_file()), None)
+    if not Path(text).is_file():
+        raise NotFound(f'--ca-bundle: the file "{text}" does not exist')
+    return Path(text)
+
+
+def _proxies(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    found: dict[str, str] = {}
+    for name in _PROXIES:
+        value = environment.get(name) or environment.get(name.lower())
+        if value:
+            found[name] = found[name.lower()] = value
+    return tuple(found.items())

@@ -1,0 +1,297 @@
+"""What a build needs from everybody: reads the Dockerfile and contexts, and hands them over."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from lamina import build
+from lamina.build import BaseImage, Built, Listener, NamedContext, Options, Secret, Workshop
+from lamina.build.context import (
+    Context,
+    EmptyContext,
+    LocalContext,
+    read_file,
+    unpacked,
+    with_ignore,
+)
+from lamina.dockerfile import Dockerfile, parse
+from lamina.dockerfile.ignore import Ignore
+from lamina.errors import Invalid, NotFound, Unsupported
+from lamina.image import view
+from lamina.oci import reference
+
+if TYPE_CHECKING:
+    from lamina.build.outputs import Output
+    from lamina.engine.engine import Engine
+    from lamina.oci.platform import Platform
+
+_REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """One build, as a caller asks for it."""
+
+    context: Path | BinaryIO | None  # a directory, a tar, or nothing
+    dockerfile: Path | bytes | None = None  # None: "Dockerfile" in the context
+    in_context: str = "Dockerfile"  # its name in a context that is a tar
+    options: Options = field(default_factory=Options)
+    names: tuple[str, ...] = ()  # as given; the image gets each of them
+    named_contexts: Mapping[str, str] = field(default_factory=dict)
+    outputs: tuple[Output, ...] = ()
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    ca_bundle: Path | None = None
+    proxies: tuple[tuple[str, str], ...] = ()
+    runtime: str | None = None
+    workers: int = 4
+
+
+def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryIO) -> Built:
+    """Build what is asked for, name it, and write its outputs; see `lamina.build`."""
+    names = [str(_with_tag(name)) for name in request.names]
+    with ExitStack() as stack:
+        spool = stack.enter_context(_spool(engine.root / "build"))
+        context = _open_context(request, spool, stack)
+        dockerfile, place, context = _read_dockerfile(request, context)
+        contexts, named = _named_contexts(engine, request)
+        contexts[""] = context
+        graph = build.plan(
+            dockerfile,
+            request.options,
+            resolve=lambda name, platform: resolve(engine, name, platform),
+            contexts=named,
+        )
+        workshop = Workshop(
+            store=engine.store,
+            snapshotter=engine.snapshotter,
+            runtime=engine.runtime(request.runtime),
+            unpack=engine.unpack,
+            contexts=contexts,
+            clock=time.time,
+            cache_mounts=engine.root / "cache-mounts",
+            spool=spool,
+            secrets=request.secrets,
+            ca_bundle=request.ca_bundle,
+            proxies=request.proxies,
+        )
+        with engine.store.lease("build"):
+            built = build.build(graph, workshop, listen, place=place, workers=request.workers)
+            _keep(engine, request, built, names)
+            _write(request, built, workshop, names, stdout)
+        return built
+
+
+def _with_tag(name: str) -> reference.Reference:
+    ref = reference.parse(name).with_default_tag()
+    if ref.digest is not None:
+        raise Invalid(f'"{name}" has a digest: an image cannot be given one as its name')
+    return ref
+
+
+def _keep(engine: Engine, request: BuildRequest, built: Built, names: list[str]) -> None:
+    """Name the image, or keep it without a name; not if it goes elsewhere alone."""
+    if request.outputs and not any(output.keeps_image for output in request.outputs):
+        return
+    for name in names:
+        engine.store.names.tag(name, built.descriptor)
+    if not names:
+        engine.store.names.keep(built.descriptor)
+
+
+def _write(
+    request: BuildRequest,
+    built: Built,
+    workshop: Workshop,
+    names: list[str],
+    stdout: BinaryIO,
+) -> None:
+    if not request.outputs:
+        return
+    from lamina.build.outputs import write
+
+    def standard_output() -> BinaryIO:
+        if stdout.isatty():
+            raise Invalid(
+                "will not write an archive to a terminal", hint="redirect it, or give dest=FILE"
+            )
+        return stdout
+
+    for output in request.outputs:
+        write(output, built, workshop, names, standard_output)
+
+
+# -- images --------------------------------------------------------------------------------
+
+
+def resolve(engine: Engine, name: str, platform: Platform) -> BaseImage:
+    """The image of the store that a Dockerfile calls `name`."""
+    try:
+        descriptor = engine.store.names.find(name)
+    except NotFound as error:
+        raise NotFound(
+            f'image "{name}" is not in the store',
+            hint="put it there with `lamina load` or `lamina import`; pulling is not built yet",
+        ) from error
+    image = view.load(engine.store.blobs, descriptor, platform=platform)
+    return BaseImage(name, image)
+
+
+# -- contexts ------------------------------------------------------------------------------
+
+
+def _open_context(request: BuildRequest, spool: Path, stack: ExitStack) -> Context:
+    source = request.context
+    if source is None:
+        return EmptyContext(spool)
+    if isinstance(source, Path):
+        text = os.fspath(source)
+        if text.startswith(_REMOTE):
+            raise Unsupported(
+                f'a context from "{text}" is not built yet', hint="clone it and name the directory"
+            )
+        return LocalContext(source.absolute())
+    return stack.enter_context(unpacked(source, spool))
+
+
+def _read_dockerfile(request: BuildRequest, context: Context) -> tuple[Dockerfile, str, Context]:
+    """The Dockerfile, the name of its place, and the context with its ignore rules."""
+    given = request.dockerfile
+    if isinstance(given, bytes):
+        if isinstance(context, LocalContext):
+            context = with_ignore(context)
+        return _parsed(given, "Dockerfile"), f"- {_place(context)}", context
+    if not isinstance(context, LocalContext):
+        raise Invalid("without a context the Dockerfile must come on standard input")
+    if given is None:
+        return _from_context(request.in_context, context)
+    path = given.absolute()
+    inside = _relative(path, context.path)
+    if inside is not None:
+        return _from_context(inside, context)
+    beside = path.with_name(f"{path.name}.dockerignore")
+    if beside.is_file():
+        ignore = Ignore.parse(beside.read_text("utf-8", "surrogateescape"))
+        context = replace(context, ignore=ignore, ignore_name=str(beside))
+    else:
+        context = with_ignore(context)
+    return _parsed(_bytes_of(path), path.name), str(path), context
+
+
+def _from_context(name: str, context: LocalContext) -> tuple[Dockerfile, str, Context]:
+    with context.open_root() as root:
+        text = read_file(root, name)
+    if text is None and name == "Dockerfile":
+        with context.open_root() as root:
+            # Docker takes this spelling too, for people whose file system lost the capital.
+            text = read_file(root, "dockerfile")
+    if text is None:
+        raise NotFound(
+            f'"{name}" is not in the build context "{context.path}"',
+            hint="name another file with -f",
+        )
+    place = f"{_place(context)}/{name}"
+    dockerfile = _parsed(text.encode("utf-8", "surrogateescape"), name)
+    return dockerfile, place, with_ignore(context, name)
+
+
+def _parsed(data: bytes, name: str) -> Dockerfile:
+    dockerfile = parse(data, name=name)
+    if not dockerfile.stages:
+        raise Invalid(f'"{name}" has no FROM', hint="a Dockerfile begins with FROM image")
+    return dockerfile
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise NotFound(f'"{path}" does not exist') from None
+    except IsADirectoryError:
+        raise Invalid(f'"{path}" is a directory, expected a Dockerfile') from None
+
+
+def _relative(path: Path, directory: Path) -> str | None:
+    try:
+        return path.resolve().relative_to(directory.resolve()).as_posix()
+    except ValueError:
+        return None
+
+
+def _place(context: Context) -> str:
+    return str(context.path) if isinstance(context, LocalContext) else "-"
+
+
+def _named_contexts(
+    engine: Engine, request: BuildRequest
+) -> tuple[dict[str, Context], dict[str, NamedContext]]:
+    contexts: dict[str, Context] = {}
+    named: dict[str, NamedContext] = {}
+    for name, value in request.named_contexts.items():
+        kind, separator, rest = value.partition("://")
+        if separator and kind == "docker-image":
+            platform = request.options.platform or engine.platform
+            named[name] = NamedContext(resolve(engine, rest, platform))
+        elif separator and kind == "oci-layout":
+            named[name] = NamedContext(_from_layout(engine, name, rest, request))
+        elif value.startswith(_REMOTE) or separator or value.startswith("target:"):
+            raise Unsupported(f'build context "{name}={value}" is not built yet')
+        else:
+            local = LocalContext(Path(value).absolute(), name=f'context "{name}"')
+            contexts[name.lower()] = with_ignore(local)
+            named[name] = NamedContext(None)
+    return contexts, named
+
+
+def _from_layout(engine: Engine, name: str, text: str, request: BuildRequest) -> BaseImage:
+    """An image of an OCI layout directory: PATH, PATH:TAG or PATH@DIGEST."""
+    from lamina.image.archive import read_archive
+
+    path, _, digest = text.partition("@")
+    label = None
+    if not Path(path).is_dir() and ":" in path:
+        path, _, label = path.rpartition(":")
+    if not Path(path).is_dir():
+        raise NotFound(f'OCI layout "{path}" does not exist')
+    loaded = read_archive(path, engine.store.blobs)
+    fitting = [
+        each
+        for each in loaded
+        if (not digest or each.descriptor.digest == digest)
+        and (not label or label == each.label or any(n.endswith(f":{label}") for n in each.names))
+    ]
+    if len(fitting) != 1:
+        raise NotFound(
+            f'"{text}" names {len(fitting)} images of the OCI layout, expected one',
+            hint="add @DIGEST or :TAG",
+        )
+    platform = request.options.platform or engine.platform
+    image = view.load(engine.store.blobs, fitting[0].descriptor, platform=platform)
+    return BaseImage(name, image)
+
+
+# -- passing files -------------------------------------------------------------------------
+
+
+@contextmanager
+def _spool(parent: Path) -> Iterator[Path]:
+    """A private directory for what a build needs only while it runs."""
+    from lamina.fs.owner import Owner
+
+    parent.mkdir(parents=True, exist_ok=True)
+    for entry in parent.iterdir():
+        owner = Owner.of_name(entry.name)
+        if owner is None or not owner.alive():
+            shutil.rmtree(entry, ignore_errors=True)
+    place = parent / Owner.this().fresh_name()
+    place.mkdir(mode=0o700)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
