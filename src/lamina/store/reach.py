@@ -27,8 +27,9 @@ def reach(blobs: Blobs, roots: Iterable[Digest]) -> set[Digest]:
         found.add(digest)
         document = _document(blobs, digest)
         if document is not None:
-            waiting += _described(document)
-            # Not followed: a diff ID names a plain tar, which may be a blob here, but no document.
+            waiting += _described(document, "config", "manifests")
+            # Not followed, for these are no documents, whatever their bytes look like.
+            found.update(_described(document, "layers", "blobs"))
             found |= _trees(document)
     return found
 
@@ -65,13 +66,12 @@ def _document(blobs: Blobs, digest: Digest) -> dict[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
-def _described(document: dict[str, object]) -> list[Digest]:
-    """The digests of the descriptors in a manifest or an index."""
-    candidates = [document.get("config")]
-    for key in ("manifests", "layers", "blobs"):
-        several = document.get(key)
-        if isinstance(several, list):
-            candidates += several
+def _described(document: dict[str, object], *keys: str) -> list[Digest]:
+    """The digests of the descriptors, or lists of them, under `keys` of a manifest or an index."""
+    candidates: list[object] = []
+    for key in keys:
+        value = document.get(key)
+        candidates += value if isinstance(value, list) else [value]
     return [digest for found in candidates if (digest := _digest_of(found)) is not None]
 
 
