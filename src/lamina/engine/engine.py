@@ -13,12 +13,23 @@ from typing import TYPE_CHECKING
 from lamina.errors import Denied, Unsupported
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from types import TracebackType
+    from typing import BinaryIO
 
+    from lamina.build import Built, Listener
+    from lamina.engine.building import BuildRequest
+    from lamina.engine.local import Local, Removed, Use
+    from lamina.image.archive import Loaded
+    from lamina.image.view import Image
+    from lamina.oci.descriptor import Descriptor
+    from lamina.oci.digest import ChainID, DiffID
     from lamina.oci.platform import Platform
     from lamina.runtime import Runtime
     from lamina.snapshot.snapshotter import Snapshotter
     from lamina.store import Store
+    from lamina.store.gc import Report
+    from lamina.transfer import Event, Format, Imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +119,18 @@ class Engine:
 
         return RuncRuntime(name)
 
+    def unpack(self, layers: Sequence[tuple[Descriptor, DiffID]]) -> ChainID | None:
+        """See that the tree of these layers, bottom first, is a snapshot here, and name it."""
+        from lamina.engine.trees import unpack
+
+        return unpack(self.store, self.snapshotter, layers, locks=self.root / "locks")
+
+    def build(self, request: BuildRequest, listen: Listener, stdout: BinaryIO) -> Built:
+        """Build an image; see `lamina.engine.building`. `stdout` is for outputs to "-"."""
+        from lamina.engine.building import run
+
+        return run(self, request, listen, stdout)
+
     @cached_property
     def platform(self) -> Platform:
         """The platform of images when a command does not say."""
@@ -115,3 +138,111 @@ class Engine:
 
         text = self.settings.platform
         return platform.parse(text) if text else platform.default()
+
+    @cached_property
+    def asked_platform(self) -> Platform | None:
+        """The platform of images that the settings ask for; None if they do not say."""
+        return self.platform if self.settings.platform else None
+
+    # -- images here: see `local` and `space` --------------------------------------------------
+
+    def images(self, *, with_sizes: bool = True) -> list[Local]:
+        """Every name here, then every image without one; none where there is no store."""
+        from lamina.engine import local
+
+        if self.is_empty:
+            return []
+        return local.listing(self.store, self.asked_platform, with_sizes=with_sizes)
+
+    def image(self, text: str, platform: Platform | None = None) -> tuple[Descriptor, Image]:
+        """What `text` names, and the image in it for `platform`; NotFound."""
+        from lamina.engine import local
+
+        self._need_images(text)
+        return local.find(self.store, text, platform or self.asked_platform)
+
+    def tag(self, source: str, target: str) -> None:
+        """Give the image that `source` means the name `target` too."""
+        from lamina.engine import local
+
+        self._need_images(source)
+        local.tag(self.store, source, target)
+
+    def remove_image(self, text: str, *, force: bool = False, gc: bool = True) -> Removed:
+        """Take a name away, and the image when it was the last; see `local.remove`."""
+        from lamina.engine import local
+
+        self._need_images(text)
+        removed = local.remove(self.store, text, force=force, uses=self.uses())
+        if removed.deleted and gc:
+            self.collect()
+        return removed
+
+    def save(
+        self,
+        texts: Sequence[str],
+        out: BinaryIO | str,
+        form: Format,
+        *,
+        platform: Platform | None = None,
+    ) -> None:
+        """Write images into an archive or a layout, under the names that they are asked for by."""
+        from lamina import transfer
+        from lamina.engine import local
+
+        self._need_images(*texts)
+        with self.store.lease("save"):
+            chosen = local.to_save(self.store, texts, platform)
+            transfer.save(self.store.blobs, chosen, out, form, platform=platform)
+
+    def load(
+        self, source: str | BinaryIO, *, tell: Callable[[Event], None] | None = None
+    ) -> list[Loaded]:
+        """Keep every image of an archive or layout."""
+        from lamina import transfer
+
+        return transfer.load(self.store, source, tell=tell)
+
+    def import_tar(
+        self,
+        stream: BinaryIO,
+        name: str | None,
+        *,
+        changes: Sequence[str] = (),
+        comment: str = "",
+        platform: Platform | None = None,
+    ) -> Imported:
+        """Make an image of a tar of a root file system, and name it."""
+        from lamina.engine import importing
+
+        return importing.run(self, stream, name, changes, comment, platform)
+
+    def uses(self) -> list[Use]:
+        """Which container stands on which image."""
+        from lamina.engine.local import Use
+
+        if not (self.root / "containers").is_dir():
+            return []
+        from lamina.run.ledger import Ledger
+
+        return [
+            Use(container.id, container.image_id, container.manifest, state.is_running)
+            for container, state in Ledger(self.root / "containers").all()
+        ]
+
+    def collect(self, *, dry_run: bool = False) -> Report:
+        """Free what nobody needs any more."""
+        from lamina.engine import space
+        from lamina.run.ledger import Ledger
+
+        containers = Ledger(self.root / "containers").ids()
+        return space.collect(self.store, self.snapshotter, containers, dry_run=dry_run)
+
+    def _need_images(self, *texts: str) -> None:
+        """Refuse names where there is no store, rather than make one to look into."""
+        if self.is_empty and texts:
+            from lamina.store import NoImage
+
+            raise NoImage(
+                f'no image "{texts[0]}" here', hint=f'there is no store in "{self.root}" yet'
+            )

@@ -1,4 +1,4 @@
-"""What is known of layers here: their entries and sizes, and their trees unpacked.
+"""What is known of layers here: their entries and sizes.
 
 A layer is read once; what was learnt is kept beside the store.
 """
@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lamina.errors import Corrupt, Denied
-from lamina.oci.digest import ChainID, DiffID, Digest, chain_ids
+from lamina.oci.digest import DiffID, Digest
 
 if TYPE_CHECKING:
     from lamina.image.view import Layer
     from lamina.layer.entry import Entry
     from lamina.oci.descriptor import Descriptor
-    from lamina.snapshot.snapshotter import Snapshotter
     from lamina.store import Store
 
 SIZES = "layer-sizes"  # kind of record: diff ID -> what `Sizes` holds
@@ -118,50 +117,3 @@ def forget_sizes(store: Store) -> None:
         for record in store.records.items(SIZES):
             if not store.indexes.has(DiffID(Digest(record.key))):
                 store.records.delete(SIZES, record.key)
-
-
-def ensure_unpacked(
-    store: Store, snapshotter: Snapshotter, layers: Sequence[tuple[Descriptor, DiffID]]
-) -> ChainID | None:
-    """See that the tree of `layers`, bottom first, is a snapshot here; its name, None for no layer.
-
-    Safe beside other processes doing the same. Corrupt if a blob is not what it should be.
-    """
-    chains = chain_ids(diff_id for _, diff_id in layers)
-    missing = len(chains)
-    while missing and not snapshotter.has(chains[missing - 1]):
-        missing -= 1
-    if missing < len(chains):
-        with store.lease("unpack") as lease:
-            lease.add(*chains, *(descriptor.digest for descriptor, _ in layers))
-            for at in range(missing, len(chains)):
-                parent = chains[at - 1] if at else None
-                _unpack(store, snapshotter, layers[at], chains[at], parent)
-    return chains[-1] if chains else None
-
-
-def _unpack(
-    store: Store,
-    snapshotter: Snapshotter,
-    layer: tuple[Descriptor, DiffID],
-    chain: ChainID,
-    parent: ChainID | None,
-) -> None:
-    from lamina.layer.apply import apply
-    from lamina.snapshot import unpack
-
-    descriptor, diff_id = layer
-
-    def fill(root: int) -> None:
-        with store.blobs.open(descriptor) as stream:
-            applied = apply(stream, root)
-        if applied.digest != descriptor.digest:
-            raise Corrupt(
-                f'the blob "{descriptor.digest}" is damaged: its digest is "{applied.digest}"',
-                hint="remove the image, and fetch or build it again",
-            )
-        check(diff_id, applied.diff_id, descriptor)
-        known = Sizes.of(applied.plain_size, applied.index)
-        keep(store, descriptor.digest, diff_id, applied.index, known)
-
-    unpack(snapshotter, chain, parent, fill)

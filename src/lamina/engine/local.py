@@ -227,3 +227,33 @@ def _refuse_used(text: str, users: Sequence[Use], *, force: bool) -> None:
                 f'image "{text}" is used by the stopped container "{use.container[:12]}"',
                 hint="remove that container first, or use --force",
             )
+
+
+def to_save(
+    store: Store, texts: Sequence[str], platform: Platform | None
+) -> list[tuple[Descriptor, list[str]]]:
+    """What to write for `texts`: a tag alone, or all tags of a repository named without one.
+
+    Asked for by an ID, an image goes without names, as `docker save` does.
+    """
+    from lamina.oci import reference
+
+    chosen: dict[Digest, tuple[Descriptor, list[str]]] = {}
+
+    def add(descriptor: Descriptor, names: Iterable[str]) -> None:
+        if platform is not None:
+            descriptor = load(store, descriptor, platform).descriptor
+        entry = chosen.setdefault(descriptor.digest, (descriptor, []))
+        entry[1].extend(name for name in names if name not in entry[1])
+
+    for text in texts:
+        descriptor = store.names.find(text)
+        name = _as_name(text, store.names.names_of(descriptor.digest))
+        repository = reference.parse(text) if name is not None else None
+        if repository is None or not repository.is_name_only:
+            add(descriptor, [name] if name is not None else [])
+            continue
+        for named in store.names.list():
+            if named.name is not None and named.name.rpartition(":")[0] == repository.name:
+                add(named.descriptor, [named.name])
+    return list(chosen.values())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lamina.errors import Invalid
-from lamina.image.edit import Stack
+from lamina.image.edit import Assembly
 from lamina.oci import media_type as types
 from lamina.oci.config import History, RunConfig
 from lamina.oci.descriptor import Descriptor
@@ -76,8 +76,8 @@ def import_tar(
         ingest.commit(learnt.digest, trusted=True)
     layer = Descriptor(_MEDIA_TYPES[kind], learnt.digest, learnt.size)
     history = History(created=created, created_by="", comment=comment)
-    stack = Stack(platform=platform, config=config, created=created)
-    manifest, made = stack.append(layer, learnt.diff_id, history).make()
+    image = Assembly(platform=platform, config=config, created=created)
+    manifest, made = image.append(layer, learnt.diff_id, history).make()
     store.blobs.put(made.raw)
     store.blobs.put(manifest.raw)
     return Imported(manifest.descriptor(), made.digest, learnt)
