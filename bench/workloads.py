@@ -1,0 +1,101 @@
+"""Archives to measure with, made by a script from a seed: the same bytes on every machine."""
+
+from __future__ import annotations
+
+import io
+import random
+import tarfile
+from typing import BinaryIO
+
+_WORDS = (  # noqa: SIM905
+    "module exports require function return const index server client promise buffer stream "
+    "value object string number error callback options config default prototype static async "
+    "await import from class extends super this undefined null true false typeof instanceof "
+).split()
+
+
+def node_modules(out: BinaryIO, *, entries: int = 44_000, size: int = 200_000_000) -> int:
+    """A layer of many small files in deep folders, as `npm install` leaves them; its entries.
+
+    Nine entries in ten are files, of sizes spread as theirs are, of text that deflates to a third
+    or less; with some links and executables among them.
+    """
+    random_ = random.Random(44)
+    text = _text(random_, 4 << 20)
+    noise = random_.randbytes(1 << 20)
+    mean = size / (entries * 0.88)
+    count = 0
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        package = 0
+        while count < entries:
+            package += 1
+            scope = f"@scope{package % 40}/" if package % 5 == 0 else ""
+            top = f"app/node_modules/{scope}package-{package}"
+            count += _package(tar, random_, top, text, noise, mean, entries - count)
+    return count
+
+
+def _package(
+    tar: tarfile.TarFile,
+    random_: random.Random,
+    top: str,
+    text: bytes,
+    noise: bytes,
+    mean: float,
+    room: int,
+) -> int:
+    folders = [top, f"{top}/lib", f"{top}/dist", f"{top}/dist/cjs", f"{top}/node_modules/.bin"]
+    folders = folders[: random_.randint(2, 5)]
+    made = 0
+    for folder in folders:
+        _add(tar, folder, tarfile.DIRTYPE, 0o755)
+        made += 1
+    for serial in range(random_.randint(10, 50)):
+        folder = random_.choice(folders)
+        size = min(int(random_.expovariate(1 / mean)), 2_000_000)
+        start = random_.randrange(len(text) - min(size, len(text) - 1))
+        data = text[start : start + size]
+        data += text[: size - len(data)]
+        if serial % 6 == 0:  # minified or binary: it hardly deflates
+            cut = size // 3
+            data = noise[:cut] + data[cut:]
+        mode = 0o755 if serial % 17 == 0 else 0o644
+        _add(tar, f"{folder}/file-{serial}.js", tarfile.REGTYPE, mode, data)
+        made += 1
+        if made >= room:
+            return made
+    _add(tar, f"{top}/link", tarfile.SYMTYPE, 0o777, link="lib")
+    return made + 1
+
+
+def large_files(out: BinaryIO, *, files: int = 8, size: int = 128 << 20) -> int:
+    """A layer of a few large files, half of them compressible; its entries."""
+    random_ = random.Random(8)
+    text = _text(random_, 16 << 20)
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for serial in range(files):
+            noise = random_.randbytes(16 << 20)
+            block = text if serial % 2 else noise
+            data = (block * (size // len(block) + 1))[:size]
+            _add(tar, f"data/large-{serial}.bin", tarfile.REGTYPE, 0o644, data)
+    return files
+
+
+def _add(
+    tar: tarfile.TarFile, name: str, kind: bytes, mode: int, data: bytes = b"", link: str = ""
+) -> None:
+    info = tarfile.TarInfo(name)
+    info.type, info.mode, info.size, info.linkname = kind, mode, len(data), link
+    info.mtime = 1_700_000_000 + len(name)
+    tar.addfile(info, io.BytesIO(data) if data else None)
+
+
+def _text(random_: random.Random, size: int) -> bytes:
+    parts = []
+    length = 0
+    while length < size:
+        word = random_.choice(_WORDS) if random_.random() < 0.8 else f"v{random_.getrandbits(24):x}"
+        part = word + random_.choice((" ", " ", "(", ")", ";\n", ", ", " = ", ".", "{\n", "}\n"))
+        parts.append(part)
+        length += len(part)
+    return "".join(parts).encode()[:size]
