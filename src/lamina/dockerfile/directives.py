@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from lamina.dockerfile.source import Span
 from lamina.dockerfile.text import SPACE
+from lamina.dockerfile.value import Value, value
 from lamina.errors import Invalid
 
 NAMES = frozenset(("syntax", "escape", "check"))
 _FORM = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+?)[\t\n\f\r ]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Directive:
+@value
+class Directive(Value):
     """One directive; `value` is the whole text after the equals sign."""
 
     name: str  # lower case

@@ -6,13 +6,12 @@ while building. `words.expand` makes the final text; `mounts.parse_mount` reads 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lamina.dockerfile.source import Span
+from lamina.dockerfile.value import Value, named_value, value
 
 
-@dataclass(frozen=True, slots=True)
-class Heredoc:
+@value
+class Heredoc(Value):
     """One inline document; `expand` is off where a part of its delimiter was quoted."""
 
     name: str
@@ -22,8 +21,8 @@ class Heredoc:
     descriptor: int = 0  # the digits before <<
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+@value
+class Command(Value):
     """What RUN, CMD and ENTRYPOINT execute.
 
     Shell form: one argument, the whole line, for the shell to read. Exec form: the words of JSON.
@@ -34,8 +33,8 @@ class Command:
     heredocs: tuple[Heredoc, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instruction:
+@named_value
+class Instruction(Value):
     """What every instruction knows of itself."""
 
     name: str  # "RUN", whatever the case it was written in
@@ -46,33 +45,43 @@ class Instruction:
     comments: tuple[str, ...] = ()  # the comment lines straight above, without their marks
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class From(Instruction):
+    """Opens a stage on an image, an earlier stage or `scratch`: which of them, the caller tells."""
+
     image: str
     platform: str | None = None
     as_name: str | None = None  # lower case
     as_keyword: str | None = None  # "AS", as written
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class Arg(Instruction):
+    """Declares variables of the build; None where one has no default."""
+
     args: tuple[tuple[str, str | None], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class Env(Instruction):
+    """Sets variables of the image, in order; each is expanded with what stood before the line."""
+
     pairs: tuple[tuple[str, str], ...]
     is_legacy: bool = False  # written as ENV key value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class Label(Instruction):
+    """Sets labels of the image."""
+
     pairs: tuple[tuple[str, str], ...]
     is_legacy: bool = False  # written as LABEL key value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class Run(Instruction):
+    """Executes a command; what it changes becomes a layer."""
+
     command: Command
     mounts: tuple[str, ...] = ()  # raw, one for each --mount
     network: str = "default"  # default, none or host
@@ -80,8 +89,10 @@ class Run(Instruction):
     devices: tuple[str, ...] = ()  # raw, one for each --device
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class Copy(Instruction):
+    """Copies from the context, a stage or an image."""
+
     sources: tuple[str, ...]
     destination: str
     heredocs: tuple[Heredoc, ...] = ()  # inline sources, named; <<- is applied already
@@ -93,8 +104,10 @@ class Copy(Instruction):
     excludes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class Add(Instruction):
+    """Copies as COPY does, and fetches URLs and unpacks local archives."""
+
     sources: tuple[str, ...]
     destination: str
     heredocs: tuple[Heredoc, ...] = ()  # inline sources, named; <<- is applied already
@@ -107,47 +120,63 @@ class Add(Instruction):
     unpack: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class Cmd(Instruction):
+    """Sets the image's default command, or the default arguments of its entrypoint."""
+
     command: Command
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class Entrypoint(Instruction):
+    """Sets what a container executes; it resets CMD where the image's CMD is inherited."""
+
     command: Command
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class Expose(Instruction):
+    """Names ports that a container listens on."""
+
     ports: tuple[str, ...]  # as written, sorted; `ports.parse_port` reads an expanded one
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class Volume(Instruction):
+    """Names directories that outlive a container."""
+
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class User(Instruction):
+    """Sets who executes what follows, and the container: a name or number, and perhaps a group."""
+
     user: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class Workdir(Instruction):
+    """Sets the directory of what follows; relative to the one before."""
+
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class Shell(Instruction):
+    """Sets the words that shell forms are handed to."""
+
     args: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class StopSignal(Instruction):
+    """Sets what asks a container to stop."""
+
     signal: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class Healthcheck(Instruction):
     """`test` as the image config holds it: ("NONE",), ("CMD", word…) or ("CMD-SHELL", line)."""
 
@@ -163,7 +192,7 @@ class Healthcheck(Instruction):
         return self.test == ("NONE",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class OnBuild(Instruction):
     """`trigger` is what the image config keeps; `instruction` is the same, read.
 
@@ -175,6 +204,8 @@ class OnBuild(Instruction):
     instruction: Instruction | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_value
 class Maintainer(Instruction):
+    """Sets the image's author; deprecated."""
+
     author: str

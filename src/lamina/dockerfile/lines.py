@@ -7,19 +7,19 @@ on, unless another escape stands before it; comments and empty lines inside are 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from lamina.dockerfile.directives import Directives
 from lamina.dockerfile.source import Fault, Source, Span, Warning
 from lamina.dockerfile.text import SPACE
+from lamina.dockerfile.value import Value, value
 from lamina.errors import Invalid
 
 LINE_LIMIT = 65535  # bytes of one physical line, as in BuildKit
 _EMPTY_CONTINUATION = "https://docs.docker.com/go/dockerfile/rule/no-empty-continuation/"
 
 
-@dataclass(frozen=True, slots=True)
-class LogicalLine:
+@value
+class LogicalLine(Value):
     """What is read at once: its physical lines joined, without what was skipped."""
 
     text: str
@@ -28,17 +28,17 @@ class LogicalLine:
     comments: tuple[str, ...]
 
 
-@dataclass(slots=True)
 class Lines:
     """Walks a source; `faults` and `warnings` grow while it does."""
 
-    source: Source
-    raw: list[str]  # each line with its end
-    faults: list[Fault] = field(default_factory=list)
-    warnings: list[Warning] = field(default_factory=list)
-    directives: Directives = field(default_factory=Directives)
-    escape: str = "\\"
-    at: int = 0  # lines consumed
+    def __init__(self, source: Source, raw: list[str]) -> None:
+        self.source = source
+        self.raw = raw  # each line with its end
+        self.faults: list[Fault] = []
+        self.warnings: list[Warning] = []
+        self.directives = Directives()
+        self.escape = "\\"
+        self.at = 0  # lines consumed
 
     @classmethod
     def of(cls, text: str, name: str) -> Lines:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lamina.dockerfile.heredocs import marks_of
 from lamina.dockerfile.instructions import Heredoc
 from lamina.dockerfile.lines import Lines, LogicalLine
 from lamina.dockerfile.text import BLANKS, SPACE
+from lamina.dockerfile.value import Value, value
 from lamina.errors import Invalid
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -24,8 +25,8 @@ class NotStrings(Invalid):
     """A JSON array that holds something else than strings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+@value
+class Node(Value):
     """One instruction, cut into pieces."""
 
     keyword: str  # as written

@@ -6,8 +6,8 @@ Lines and columns count from 1; a column counts characters, and `end_column` is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from lamina.dockerfile.value import Value, value
 from lamina.errors import Invalid
 
 _CONTEXT = 2  # lines shown before the first line of a fault
@@ -15,8 +15,8 @@ _WIDTH = 160  # characters of a line that are shown
 _TALL = 12  # lines of a fault that are shown
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+@value
+class Span(Value):
     """A stretch of text, from its first character to one past its last."""
 
     start_line: int
@@ -28,8 +28,8 @@ class Span:
         return f"{self.start_line}:{self.start_column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+@value
+class Fault(Value):
     """One thing that is wrong in a Dockerfile."""
 
     message: str
@@ -37,8 +37,8 @@ class Fault:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Warning:
+@value
+class Warning(Value):
     """Something that still works, and should not be written so."""
 
     message: str
@@ -46,8 +46,8 @@ class Warning:
     url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+@value
+class Source(Value):
     """The text of a Dockerfile, cut into lines without their ends."""
 
     name: str

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lamina.dockerfile.instructions import From, Instruction
 from lamina.dockerfile.source import Span
+from lamina.dockerfile.value import Value, value
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+@value
+class Stage(Value):
     """One FROM and the instructions up to the next one."""
 
     index: int

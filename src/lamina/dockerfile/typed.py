@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from lamina.dockerfile import instructions as ins
 from lamina.dockerfile.heredocs import chomp, parse_mark
-from lamina.dockerfile.mounts import check_early
 from lamina.dockerfile.nodes import Node
 from lamina.dockerfile.numbers import parse_duration
 from lamina.dockerfile.source import Fault, Source, Span, Warning
@@ -63,15 +62,17 @@ class Refused(Invalid):
         self.culprit = culprit
 
 
-@dataclass(slots=True)
 class Request:
     """One node on its way to an instruction."""
 
-    node: Node
-    source: Source
-    warnings: list[Warning]
-    flags: dict[str, list[str]] = field(default_factory=dict)
-    _span: Span | None = None
+    __slots__ = ("_span", "flags", "node", "source", "warnings")
+
+    def __init__(self, node: Node, source: Source, warnings: list[Warning]) -> None:
+        self.node = node
+        self.source = source
+        self.warnings = warnings
+        self.flags: dict[str, list[str]] = {}
+        self._span: Span | None = None
 
     @property
     def args(self) -> tuple[str, ...]:
@@ -284,11 +285,8 @@ def _choice(request: Request, flag: str, known: tuple[str, ...]) -> str:
 
 def _run(request: Request) -> ins.Run:
     mounts = request.flags.get("mount", [])
-    for mount in mounts:
-        try:
-            check_early(mount)
-        except Invalid as error:
-            raise Refused(error.message, hint=error.hint, culprit="--mount") from None
+    if mounts:
+        _check_mounts(mounts)
     return ins.Run(
         command=_command(request),
         mounts=tuple(mounts),
@@ -297,6 +295,16 @@ def _run(request: Request) -> ins.Run:
         devices=tuple(request.flags.get("device", ())),
         **request.common(),
     )
+
+
+def _check_mounts(mounts: list[str]) -> None:
+    from lamina.dockerfile.mounts import check_early
+
+    for mount in mounts:
+        try:
+            check_early(mount)
+        except Invalid as error:
+            raise Refused(error.message, hint=error.hint, culprit="--mount") from None
 
 
 def _mark(word: str) -> ins.Heredoc | None:

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lamina.dockerfile.text import SPACE
+from lamina.dockerfile.value import Value, value
 from lamina.errors import Invalid
 
 _PLAIN = re.compile(r"[^'\"$\\`<]*")
@@ -30,8 +30,8 @@ class WordError(Invalid):
     """A word that cannot be expanded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expansion:
+@value
+class Expansion(Value):
     """What became of a word."""
 
     text: str
