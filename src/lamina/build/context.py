@@ -7,13 +7,13 @@ A context is opened as a directory descriptor and read through it; paths inside 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from lamina.build.inside import read
 from lamina.dockerfile.ignore import Ignore
 from lamina.errors import Invalid, NotFound
 
@@ -164,19 +164,10 @@ def load_ignore(context: Context, dockerfile: str | None = None) -> Ignore | Non
 
 def read_file(root_fd: int, path: str) -> str | None:
     """A small text of a context, links followed inside it; None if it is not a file there."""
-    from lamina.fs.root import Root
-
-    try:
-        fd = Root(root_fd).open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
-        data = file.read(_LIMIT + 1)
-    if len(data) > _LIMIT:
-        raise Invalid(f'"{path}" is larger than {_LIMIT} bytes')
-    return os.fsdecode(data)
+    data = read(root_fd, path, _LIMIT)
+    if data is not None and len(data) == _LIMIT:
+        raise Invalid(f'"{path}" is not smaller than {_LIMIT} bytes')
+    return None if data is None else os.fsdecode(data)
 
 
 @contextmanager

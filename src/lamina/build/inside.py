@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
+
+from lamina.fs.root import Root
 
 _LINKS = 255  # as many as BuildKit follows
 
@@ -71,3 +74,25 @@ def lstat(root_fd: int, path: str) -> os.stat_result | None:
         return os.stat(path or ".", dir_fd=root_fd, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def read(root_fd: int, path: str, limit: int) -> bytes | None:
+    """Up to `limit` bytes of a regular file, links followed inside the root; None if none is there.
+
+    The root may be hostile: pipes are not waited for, and loops of links are no file.
+    """
+    try:
+        fd = Root(root_fd).open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        data = b""
+        while len(data) < limit and (piece := os.read(fd, limit - len(data))):
+            data += piece
+        return data
+    finally:
+        os.close(fd)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +12,11 @@ from lamina.build.archives import is_archive
 from lamina.build.chmod import parse as parse_mode
 from lamina.build.context import Context
 from lamina.build.walking import Filter, Node, has_anything, walk
+from lamina.dockerfile.git import parse_ref
 from lamina.dockerfile.ignore import Ignore
 from lamina.errors import Invalid, NotFound, Unsupported
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_GIT = re.compile(r"git://|ssh://|[\w.-]+@[\w.-]+:|https?://[^#?]+\.git([#?]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +60,12 @@ class Selection:
 
 
 def check(spec: CopySpec) -> None:
-    """Refuse what needs no context to be refused: Invalid for a --chmod or a wildcard that makes
-    no sense, Unsupported for a remote source."""
+    """Refuse what needs no context to be refused: Invalid for a --chmod that makes no
+    sense, Unsupported for a remote source."""
     if spec.chmod:
         parse_mode(spec.chmod)
     for source in spec.sources:
-        if _GIT.match(source):
+        if _is_git(source):
             raise Unsupported(
                 f'git source "{source}" is not built yet',
                 hint="clone it into the build context and copy it from there",
@@ -76,6 +75,13 @@ def check(spec: CopySpec) -> None:
                 f'remote source "{source}" is not built yet',
                 hint="fetch it with RUN, or put it into the build context",
             )
+
+
+def _is_git(source: str) -> bool:
+    try:
+        return not parse_ref(source).looks_local
+    except Invalid:
+        return False
 
 
 def select(context: Context, spec: CopySpec) -> Selection:

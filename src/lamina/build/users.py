@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from dataclasses import dataclass
 
+from lamina.build import inside
 from lamina.errors import Invalid
 from lamina.fs.root import Root
 
@@ -66,23 +65,9 @@ def _number(text: str, whole: str) -> int | None:
 
 def _row(root: Root, path: str, name: str) -> tuple[int, int] | None:
     """Fields three and four of the row that begins with `name`, as numbers; 0 if not a number."""
-    for line in _read(root, path).splitlines():
+    for line in (inside.read(root.fd, path, _LIMIT) or b"").splitlines():
         fields = os.fsdecode(line).split(":")
         if fields[0] == name and len(fields) >= 3 and fields[2].isdigit():
             fourth = fields[3] if len(fields) > 3 else ""
             return int(fields[2]), int(fourth) if fourth.isdigit() else 0
     return None
-
-
-def _read(root: Root, path: str) -> bytes:
-    """The content of a regular file inside the root; nothing where there is none."""
-    try:
-        fd = root.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            return b""
-        raise
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return b""
-        return file.read(_LIMIT)
