@@ -94,8 +94,24 @@ class Looking:
         if "stdin" in lent:
             os.close(lent["stdin"])
         if not sent:
+            self._end_typing()  # what the watcher said before it left is still to be heard
+
+    def until_start(self, started: Started | None = None) -> None:
+        """Until it runs; raises what kept it from starting. Whether it ends soon is not asked."""
+        try:
+            while True:
+                heard = control.receive(self._talk)
+                if heard is None:
+                    raise _abandoned()
+                match heard[0]["event"]:
+                    case "failed":
+                        raise raised(heard[0])
+                    case "started":
+                        if started is not None:
+                            started(heard[0].get("notices", []))
+                        return
+        finally:
             self.close()
-            raise Unavailable("nobody watches the container")
 
     def until_end(self, started: Started | None = None) -> int | Detached:
         """The exit status; raises what kept the container from starting.
@@ -147,9 +163,7 @@ class Looking:
     def _hear(self, started: Started | None) -> int | None:
         heard = control.receive(self._talk)
         if heard is None:
-            raise Unavailable(
-                "the process that watched the container ended", hint='see "lamina ps -a"'
-            )
+            raise _abandoned()
         packet = heard[0]
         match packet["event"]:
             case "started":
@@ -232,6 +246,12 @@ class Looking:
             except termios.error:
                 continue
         return None
+
+
+def _abandoned() -> Unavailable:
+    return Unavailable(
+        "the process that watched the container was killed", hint='see "lamina ps -a"'
+    )
 
 
 class _Left(Exception):

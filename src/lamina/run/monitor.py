@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable
 
 from lamina.errors import Conflict
-from lamina.run import control
+from lamina.run import control, freezer
 from lamina.run.bundle import plan_of, root_of, write_created
 from lamina.run.container import Container
 from lamina.run.failures import told
@@ -46,13 +46,13 @@ def launch(ground: Ground, container: Container, *, attached: bool) -> socket.so
         ours.close()
         # Once more, so that the container's end leaves no zombie to a caller that lives on.
         if not os.fork():
-            _become_watcher()
+            become_watcher()
             _watch(ground, container, theirs, launcher, attached=attached)
     finally:
         os._exit(0)
 
 
-def _become_watcher() -> None:
+def become_watcher() -> None:
     """Leave the session, the directory, the signals and the descriptors of the caller."""
     import signal
 
@@ -106,7 +106,7 @@ class Watcher:
                 raise Conflict(f'container "{name}" is being removed')
             if state.owner not in (None, launcher) and state.owner.is_alive():
                 raise Conflict(f'container "{name}" is being used by another process')
-            return state.but(owner=Owner.me(), error="", oom_killed=False, stop_asked=False)
+            return state.but(owner=Owner.me(), error="", oom_killed=False)
 
         self.ledger.change(self.container.id, take)
 
@@ -138,10 +138,11 @@ class Watcher:
         streams = Streams(terminal=options.tty, stdin=options.interactive)
         try:
             process = ground.runtime(options.runtime).start(plan.bundle, root, streams.stdio())
-            with process, control.listen(self.directory) as listener:
+            with process:
                 write_created(self.directory, process.created)
                 self._record_start(process)
                 ends = streams.started(process)
+                listener = control.listen(self.directory)
                 pump.begin(ends, listener=listener, signal=process.signal)
                 pump.tell({"event": "started", "notices": list(plan.notices)})
                 pump.run(process.fileno())
@@ -193,6 +194,7 @@ class Watcher:
     def _settle(self, change: Callable[[State], State]) -> None:
         """Record the end, and give the container up; or remove it, if that was promised."""
         control.forget(self.directory)
+        freezer.forget(self.container.id)
         if not self.container.options.remove:
             self.ledger.change(self.container.id, lambda state: change(state).but(owner=None))
             return

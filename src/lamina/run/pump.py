@@ -66,7 +66,7 @@ class Pump:
     def begin(
         self, ends: Ends, *, listener: socket.socket | None, signal: Callable[[int], None]
     ) -> None:
-        """Take the streams of a process that runs now, and own them; the listener is lent.
+        """Take the streams of a process that runs now, and the listener, and own them.
 
         `signal` sends one to the process.
         """
@@ -258,12 +258,26 @@ class Pump:
             self._log = None
 
     def tell(self, packet: dict[str, Any]) -> None:
-        """Send every viewer a packet; one who does not listen must not hold up the others."""
+        """Send every viewer a packet, those who have only just come too."""
+        self._admit_late()
         for viewer in self._viewers:
             control.send(viewer.conversation, packet)
+
+    def _admit_late(self) -> None:
+        if self._listener is None:
+            return
+        self._listener.setblocking(False)
+        while True:
+            try:
+                self.admit(self._listener.accept()[0])
+            except OSError:
+                break
+        self._listener.setblocking(True)
 
     def let_go(self) -> None:
         """End every conversation; whoever came too late to hear finds the socket gone."""
         for viewer in self._viewers:
             viewer.close()
         self._viewers.clear()
+        if self._listener is not None:
+            self._listener.close()

@@ -41,7 +41,6 @@ class State:
     finished: int | None = None  # ns
     error: str = ""  # why it did not start
     oom_killed: bool = False
-    stop_asked: bool = False  # somebody stopped or killed it
     handle: Mapping[str, Any] = field(default_factory=dict)  # what the runtime needs to find it
 
     @property
