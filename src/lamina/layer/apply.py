@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -90,8 +91,7 @@ def apply(
 def _refusal(error: OSError, entry: Entry | None) -> Error:
     """What the system's refusal of an entry means to the caller."""
     name = printable(entry.path) if entry else "the layer"
+    reason = os.strerror(error.errno).lower() if error.errno else str(error)
     if error.errno in _ENTRY_FAULTS:
-        return BadEntry(f'"{name}" cannot be unpacked: {(error.strerror or "refused").lower()}')
-    return translate(error, name) or Unavailable(
-        f'"{name}" cannot be unpacked: {(error.strerror or str(error)).lower()}'
-    )
+        return BadEntry(f'"{name}" cannot be unpacked: {reason}')
+    return translate(error, name) or Unavailable(f'"{name}" cannot be unpacked: {reason}')
