@@ -249,7 +249,7 @@ class Commands:
 
     def _start(self, draft: Draft, bundle: Bundle, stdio: Stdio) -> Process:
         self._refuse_cancelled()
-        process = self.workshop.runtime.start(bundle, draft.plan, stdio)
+        process = self.workshop.runtime().start(bundle, draft.plan, stdio)
         with self._lock:
             self._running.add(process)
             if self._cancelled:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import posixpath
 import secrets
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from lamina.build import users
 from lamina.build.cache import Made
-from lamina.build.command import Commands
 from lamina.build.copying import Selection, copy, select
 from lamina.build.events import Event, Note
 from lamina.build.graph import CopyOp, Graph, RunOp, Step, WorkdirOp
@@ -25,6 +26,9 @@ from lamina.oci import media_type
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import ChainID, Digest, chain_ids
 from lamina.snapshot.snapshotter import Draft
+
+if TYPE_CHECKING:
+    from lamina.build.command import Commands
 
 
 class StepFailed(Invalid):
@@ -55,11 +59,27 @@ class Executor:
         self.workshop = workshop
         self.trees = trees
         self.emit = emit
-        self.commands = Commands(workshop, trees, emit)
+        self._commands: Commands | None = None
+        self._lock = threading.Lock()
+        self._cancelled = False
 
     def cancel(self) -> None:
         """End the commands that are running; their steps fail."""
-        self.commands.cancel()
+        with self._lock:
+            self._cancelled = True
+        if self._commands is not None:
+            self._commands.cancel()
+
+    def _commands_of(self) -> Commands:
+        """Made, and its modules imported, when the first command has to run."""
+        from lamina.build.command import Commands
+
+        with self._lock:
+            if self._cancelled:
+                raise Invalid("canceled")
+            if self._commands is None:
+                self._commands = Commands(self.workshop, self.trees, self.emit)
+            return self._commands
 
     def make(self, step: Step, selection: Selection | None, began: float) -> Made:
         """Do the step and keep its layer. `began`: seconds since 1970, when it was taken up."""
@@ -76,7 +96,7 @@ class Executor:
     def _change(self, step: Step, selection: Selection | None, draft: Draft) -> None:
         op = step.op
         if isinstance(op, RunOp):
-            self.commands.run(step, op, draft)
+            self._commands_of().run(step, op, draft)
             return
         with opened(draft.plan) as fd:
             if isinstance(op, WorkdirOp):

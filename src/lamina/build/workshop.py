@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lamina.build.cache import Made
 from lamina.build.context import Context, TreeContext
@@ -13,9 +14,11 @@ from lamina.build.graph import ContextTree, Graph, ImageTree, Scratch, StepTree,
 from lamina.fs.mounts import opened
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import ChainID, DiffID
-from lamina.runtime.container import Runtime
 from lamina.snapshot.snapshotter import Snapshotter
 from lamina.store import Store
+
+if TYPE_CHECKING:
+    from lamina.runtime.container import Runtime
 
 Unpack = Callable[[Sequence[tuple[Descriptor, DiffID]]], ChainID | None]
 """Sees that the tree of these layers is a snapshot here, and names it."""
@@ -35,7 +38,7 @@ class Workshop:
 
     store: Store
     snapshotter: Snapshotter
-    runtime: Runtime
+    runtime: Callable[[], Runtime]  # asked only when a command has to run
     unpack: Unpack
     contexts: Mapping[str, Context]
     clock: Callable[[], float]  # seconds since 1970

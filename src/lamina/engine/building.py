@@ -71,7 +71,7 @@ def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryI
         workshop = Workshop(
             store=engine.store,
             snapshotter=engine.snapshotter,
-            runtime=engine.runtime(request.runtime),
+            runtime=lambda: engine.runtime(request.runtime),
             unpack=engine.unpack,
             contexts=contexts,
             clock=time.time,

@@ -1,0 +1,43 @@
+# make demo   a Debian image with the AWS command line: built, looked into, run, rebuilt
+# make test   every test, on the real kernel and beside the real peers
+# make check  the linters, the types, the strata, and the tests that take seconds
+# make bench  Lamina beside the tools that one would use instead
+# Each gets what it needs first: .venv, and Debian packages where they are missing.
+
+PEERS = attr skopeo umoci buildah podman crun runc mmdebstrap
+PYTHON = .venv/bin/python
+JOBS ?= 2
+
+.PHONY: demo test quick check bench docs clean
+
+.venv/ready: pyproject.toml scripts/setup
+	@scripts/setup venv
+
+demo: .venv/ready
+	@scripts/setup packages mmdebstrap
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" examples/tiny/demo
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" examples/aws-cli/demo
+
+test: .venv/ready
+	@scripts/setup packages $(PEERS)
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile -m "" tests
+
+quick: .venv/ready
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile tests
+
+check: .venv/ready
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile tests/unit tests/test_architecture.py
+
+bench: .venv/ready
+	@scripts/setup packages $(PEERS)
+	$(PYTHON) -m bench
+
+docs: .venv/ready
+	$(PYTHON) -m tests.conformance.report docs/conformance.md
+
+clean:
+	rm -rf .venv build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,38 @@
+"""The floor plan holds: strata, and no work at import on the path of every command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+HEAVY = ("asyncio", "email", "http", "rich", "ssl", "subprocess", "tarfile", "urllib3")
+
+
+def test_arrows_only_point_down() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_version_imports_almost_nothing() -> None:
+    script = (
+        "import sys; before = set(sys.modules); from lamina.cli.main import run;"
+        "run(['--version']); print(*sorted(set(sys.modules) - before))"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    imported = out.stdout.splitlines()[-1].split()
+    assert set(imported) <= {"__future__", "lamina", "lamina.cli", "lamina.cli.main"}
+
+
+def test_a_build_imports_nothing_heavy() -> None:
+    script = "import sys; import lamina.engine.building; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert sorted(set(out.stdout.split()) & set(HEAVY)) == []
