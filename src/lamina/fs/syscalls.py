@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 
 # openat2(2), "resolve"
 RESOLVE_NO_XDEV = 0x01
@@ -325,6 +326,44 @@ def ignore_or_default(signal: int, *, ignore: bool) -> None:
     function(ctypes.c_int(signal), ctypes.c_void_p(1 if ignore else 0))
 
 
-def has(name: str) -> bool:
-    """Whether the C library has a function of this name (an old musl lacks some)."""
-    return hasattr(_libc(), name)
+_SIGNAL_SET = 128  # bytes of a sigset_t, in glibc and musl alike
+
+
+def _set_signal_mask(how: int, *, full: bool) -> None:
+    signals = ctypes.create_string_buffer(_SIGNAL_SET)
+    if full:
+        _libc().sigfillset(signals)
+    _call("sigprocmask", how, signals, None)
+
+
+def block_signals() -> None:
+    """Let every signal wait for `next_signal`."""
+    _set_signal_mask(2, full=True)  # SIG_SETMASK
+
+
+def unblock_signals() -> None:
+    """Let every signal through."""
+    _set_signal_mask(2, full=False)
+
+
+def next_signal() -> int:
+    """Wait for a blocked signal and take it (sigwait(3))."""
+    signals = ctypes.create_string_buffer(_SIGNAL_SET)
+    _libc().sigfillset(signals)
+    number = ctypes.c_int()
+    _libc().sigwait(signals, ctypes.byref(number))
+    return number.value
+
+
+def loopback_up() -> None:
+    """Bring up the interface "lo" of the caller's network namespace; the kernel adds ::1 and
+    127.0.0.1 (netdevice(7), SIOCSIFFLAGS)."""
+    datagrams = _call("socket", 2, 2 | os.O_CLOEXEC, 0)  # AF_INET, SOCK_DGRAM
+    try:
+        up_and_running = 0x1 | 0x40
+        request = ctypes.create_string_buffer(
+            b"lo".ljust(16, b"\0") + up_and_running.to_bytes(2, sys.byteorder), 40
+        )
+        _call("ioctl", datagrams, 0x8914, request)
+    finally:
+        os.close(datagrams)

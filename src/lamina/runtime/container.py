@@ -90,14 +90,6 @@ class Stdio:
         return cls(0, 1, 2)
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
-    """A mount point that was missing in the root and had to be made there."""
-
-    path: str  # absolute, in the container
-    parent_times: tuple[int, int]  # atime and mtime of its directory before, ns
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """What another process needs to signal a running container or to enter it."""
@@ -186,14 +178,14 @@ class Process:
         child: int,
         state: State,
         terminal: int | None = None,
-        created: tuple[Created, ...] = (),
+        created: tuple[str, ...] = (),
         finish: Callable[[], bool] | None = None,
         pid: int | None = None,
     ) -> None:
         self.pid = child if pid is None else pid  # as this host counts
         self.state = state
         self.terminal = terminal  # the master side; closed by `close`
-        self.created = created
+        self.created = created  # mount points that had to be made in the root
         self.oom_killed = False  # known after `wait`
         self._child = child  # ours to wait for
         self._finish = finish
