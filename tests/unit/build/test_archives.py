@@ -122,7 +122,9 @@ def test_an_archive_inside_a_copied_directory_stays_a_file(root: Path) -> None:
 
 
 def test_chown_reaches_what_comes_out_and_keeps_set_id_bits(root: Path) -> None:
-    add(archive(member("f", mode=0o6755), member("l", tarfile.SYMTYPE)), root, to="/x", chown="7:8")
+    link = member("l", tarfile.SYMTYPE)
+    link.linkname = "f"
+    add(archive(member("f", mode=0o6755), link), root, to="/x", chown="7:8")
     for path in ("x", "x/f", "x/l"):
         assert ((root / path).lstat().st_uid, (root / path).lstat().st_gid) == (7, 8)
     assert (root / "x/f").stat().st_mode & 0o7777 == 0o6755
