@@ -25,6 +25,7 @@ class Listing:
 
     headers: Mapping[str, str]
     columns: tuple[str, ...]
+    typed: bool = False  # JSON keeps numbers and lists; Docker's own lists are all strings
 
     def lines(self, rows: Iterable[Mapping[str, Value]], form: str | None = None) -> list[str]:
         """The whole list, a line each; `form` is the flag's value, None for the usual table."""
@@ -36,7 +37,10 @@ class Listing:
         return self._templated(rows, form)
 
     def _json(self, row: Mapping[str, Value]) -> str:
-        return to_json({name: go_string(_now(row[name])) for name in sorted(self.headers)})
+        values = {name: _now(row[name]) for name in sorted(self.headers)}
+        if self.typed:
+            return to_json(values)
+        return to_json({name: go_string(value) for name, value in values.items()})
 
     def _templated(self, rows: Iterable[Mapping[str, Value]], form: str) -> list[str]:
         from lamina.cli.template import execute, parse

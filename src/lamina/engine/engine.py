@@ -15,20 +15,23 @@ from lamina.errors import Denied, Unsupported
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
     from lamina.build import Built, Listener
     from lamina.engine.building import BuildRequest
     from lamina.engine.local import Local, Removed, Use
+    from lamina.engine.space import Pruned
     from lamina.image.archive import Loaded
     from lamina.image.view import Image
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import ChainID, DiffID
     from lamina.oci.platform import Platform
-    from lamina.runtime import Runtime
+    from lamina.run.ground import Ground
+    from lamina.runtime.container import Runtime
     from lamina.snapshot.snapshotter import Snapshotter
     from lamina.store import Store
     from lamina.store.gc import Report
+    from lamina.store.usage import Row
     from lamina.transfer import Event, Format, Imported
 
 
@@ -132,6 +135,13 @@ class Engine:
         return run(self, request, listen, stdout)
 
     @cached_property
+    def ground(self) -> Ground:
+        """What containers stand on."""
+        from lamina.run.ground import Ground
+
+        return Ground(self.root, lambda: self.snapshotter, self.runtime)
+
+    @cached_property
     def platform(self) -> Platform:
         """The platform of images when a command does not say."""
         from lamina.oci import platform
@@ -230,6 +240,17 @@ class Engine:
             for container, state in Ledger(self.root / "containers").all()
         ]
 
+    def inspect_container(self, text: str, *, with_size: bool = False) -> dict[str, Any]:
+        """What `docker inspect` says of one container; NotFound."""
+        from lamina.run.shape import inspected
+
+        ledger = self.ground.ledger
+        container = ledger.find(text)
+        document = inspected(self.ground, container, ledger.state(container.id))
+        if with_size:
+            document["SizeRw"] = self.snapshotter.draft_usage(container.draft_key)
+        return document
+
     def collect(self, *, dry_run: bool = False) -> Report:
         """Free what nobody needs any more."""
         from lamina.engine import space
@@ -237,6 +258,51 @@ class Engine:
 
         containers = Ledger(self.root / "containers").ids()
         return space.collect(self.store, self.snapshotter, containers, dry_run=dry_run)
+
+    def usage(self) -> list[Row]:
+        """What takes space here: images, containers, volumes, build cache."""
+        from lamina.engine import space
+        from lamina.store.usage import Row
+
+        if self.is_empty:
+            kinds = ("Images", "Containers", "Local Volumes", "Build Cache")
+            return [Row(kind, 0, 0, 0, 0) for kind in kinds]
+        containers = list(self.ground.ledger.all())
+        return space.usage(self.store, self.snapshotter, containers, self.root)
+
+    def prune(
+        self,
+        *,
+        containers: bool = False,
+        images: Callable[[Local], bool] | None = None,
+        cache: bool = False,
+        volumes: bool = False,
+        every: bool = False,
+        unused_ns: int | None = None,
+    ) -> Pruned:
+        """Take away what nothing uses of the kinds asked for, and free its space.
+
+        `images` says which of them; `every` is about named images and all of the build cache.
+        """
+        from lamina.engine import space
+
+        if self.is_empty:
+            return space.Pruned()
+        return space.prune(
+            self,
+            containers=containers,
+            images=images,
+            cache=cache,
+            volumes=volumes,
+            every=every,
+            unused_ns=unused_ns,
+        )
+
+    def facts(self) -> dict[str, str | int]:
+        """The store and this machine, for people: names and values in the order to show them."""
+        from lamina.engine import facts
+
+        return facts.collect(self)
 
     def _need_images(self, *texts: str) -> None:
         """Refuse names where there is no store, rather than make one to look into."""

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamina.engine import layers, local
-from lamina.errors import NotFound
+from lamina.errors import Conflict, NotFound
 from lamina.oci.digest import Digest
 
 if TYPE_CHECKING:
+    from lamina.engine.engine import Engine
     from lamina.engine.local import Local, Use
-    from lamina.oci.platform import Platform
+    from lamina.run.container import Container
+    from lamina.run.ground import Ground
+    from lamina.run.state import State
     from lamina.snapshot.snapshotter import Snapshotter
     from lamina.store import Store
     from lamina.store.gc import Report
+    from lamina.store.usage import Row
 
 BUILD_RECORDS = ("build-step", "build-key", "build-last")  # kinds that `build.cache` keeps
 _STEP = BUILD_RECORDS[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """One line of `df`; sizes in bytes."""
-
-    kind: str  # as Docker calls it
-    total: int
-    active: int
-    size: int
-    reclaimable: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +39,59 @@ class Pruned:
     reclaimed: int = 0  # bytes
 
 
-def blob_size(store: Store, digests: Iterable[Digest]) -> int:
-    """Bytes of those blobs of `digests` that are here."""
-    total = 0
-    for digest in digests:
-        try:
-            total += store.blobs.size(digest)
-        except NotFound:
-            pass  # of an index, only some platforms may be here
-    return total
+def usage(
+    store: Store,
+    snapshotter: Snapshotter,
+    containers: Sequence[tuple[Container, State]],
+    root: Path,
+) -> list[Row]:
+    """Images, containers, volumes and build cache, with what could be freed of each."""
+    from lamina.store.usage import Container as Tree
+    from lamina.store.usage import summary
 
-
-def image_usage(store: Store, uses: Sequence[Use], images: Sequence[Local]) -> Usage:
-    """The images' line: what no container uses could be freed, but for what it shares."""
-    by_digest = {one.named.descriptor.digest: one for one in images}
-    used = {digest for digest, one in by_digest.items() if any(is_of(use, one) for use in uses)}
-    blobs = {digest: _blobs(store, digest) for digest in by_digest}
-    everything = set().union(*blobs.values()) if blobs else set()
-    needed = set().union(*(blobs[digest] for digest in used)) if used else set()
-    size = blob_size(store, everything)
-    return Usage(
-        "Images", len(by_digest), len(used), size, size - blob_size(store, everything & needed)
+    trees = {chain: snapshotter.usage(chain) for chain in snapshotter.chains()}
+    drafts = set(snapshotter.drafts())
+    standing = [
+        Tree(
+            container.manifest,
+            snapshotter.draft_usage(container.draft_key) if container.draft_key in drafts else 0,
+            state.is_running,
+        )
+        for container, state in containers
+    ]
+    images, of_containers, cache = summary(
+        store,
+        containers=standing,
+        trees=trees,
+        cache_kinds=BUILD_RECORDS[:1],
+        cache_size=disk_size(root / "cache-mounts"),
     )
+    return [images, of_containers, _volumes(root / "volumes", containers), cache]
+
+
+def _volumes(root: Path, containers: Sequence[tuple[Container, State]]) -> Row:
+    from lamina.run import volumes
+    from lamina.store.usage import Row
+
+    sizes = {name: disk_size(root / name / "_data") for name in volumes.names(root)}
+    used = {mount.name for container, _ in containers for mount in container.mounts}
+    free = sum(size for name, size in sizes.items() if name not in used)
+    return Row("Local Volumes", len(sizes), len(used & sizes.keys()), sum(sizes.values()), free)
+
+
+def disk_size(directory: Path) -> int:
+    """Bytes of disk that a directory and all below it take; 0 if it is not there."""
+    total, waiting = 0, [str(directory)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as inside:
+                for entry in inside:
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+        except FileNotFoundError:
+            continue  # it is being removed
+    return total
 
 
 def _blobs(store: Store, digest: Digest) -> set[Digest]:
@@ -74,30 +100,80 @@ def _blobs(store: Store, digest: Digest) -> set[Digest]:
     return reach(store.blobs, [digest])
 
 
-def cache_usage(store: Store, images: Sequence[Local]) -> Usage:
-    """The build cache's line: what images have too counts for them, and not here."""
-    records = store.records.items(_STEP)
-    blobs = {ref for record in records for ref in record.refs}
-    needed: set[Digest] = set()
-    for digest in {one.named.descriptor.digest for one in images}:
-        needed |= _blobs(store, digest)
-    size = blob_size(store, blobs - needed)
-    active = sum(1 for record in records if needed.issuperset(record.refs))
-    return Usage("Build Cache", len(records), active, size, size)
-
-
-def is_of(use: Use, image: Local) -> bool:
+def _is_of(use: Use, image: Local) -> bool:
     """Whether the container stands on the image."""
     return use.manifest == image.named.descriptor.digest or use.image_id in image.named.image_ids
 
 
-def prune_images(
-    store: Store,
-    uses: Sequence[Use],
+def prune(
+    engine: Engine,
     *,
-    platform: Platform | None,
+    containers: bool,
+    images: Callable[[Local], bool] | None,
+    cache: bool,
+    volumes: bool,
     every: bool,
-    wanted: Callable[[Local], bool] = lambda image: True,
+    unused_ns: int | None,
+) -> Pruned:
+    """See `Engine.prune`; containers go first, for they hold images."""
+    store = engine.store
+    before = disk_size(engine.root)
+    gone = _stopped(engine.ground) if containers else []
+    if volumes:
+        _prune_volumes(engine.ground)
+    forgotten = Pruned()
+    if images is not None:
+        forgotten = _prune_images(store, engine.uses(), every=every, wanted=images)
+    keys = _prune_cache(store, every=every, unused_ns=unused_ns) if cache else []
+    if cache and every and unused_ns is None:
+        _empty(engine.root / "cache-mounts")
+    engine.collect()
+    return replace(
+        forgotten,
+        containers=tuple(gone),
+        cache=tuple(keys),
+        reclaimed=max(before - disk_size(engine.root), 0),
+    )
+
+
+def _stopped(ground: Ground) -> list[str]:
+    """Remove every container that does not run; their IDs."""
+    from lamina.run.removal import remove
+
+    gone = []
+    for container, state in ground.ledger.all():
+        if state.is_running:
+            continue
+        try:
+            remove(ground, container)
+        except (Conflict, NotFound):
+            continue  # it was started, or removed, meanwhile
+        gone.append(container.id)
+    return gone
+
+
+def _prune_volumes(ground: Ground) -> None:
+    """Remove the volumes that nobody named and no container has."""
+    from lamina.run import volumes
+
+    used = {mount.name for container, _ in ground.ledger.all() for mount in container.mounts}
+    for name in volumes.names(ground.volumes):
+        if name not in used and volumes.read(ground.volumes, name).anonymous:
+            volumes.remove(ground.volumes, name)
+
+
+def _empty(directory: Path) -> None:
+    """Remove all that is in a directory."""
+    from lamina.fs.root import Root
+
+    if directory.is_dir():
+        with Root.at(directory) as root:
+            for name in os.listdir(directory):
+                root.remove(name)
+
+
+def _prune_images(
+    store: Store, uses: Sequence[Use], *, every: bool, wanted: Callable[[Local], bool]
 ) -> Pruned:
     """Forget images that no container uses: those without a name, or `every` one.
 
@@ -106,11 +182,11 @@ def prune_images(
     untagged: list[str] = []
     deleted: list[Digest] = []
     seen: set[Digest] = set()
-    for image in local.listing(store, platform, with_sizes=False):
+    for image in local.listing(store, None, with_sizes=False):
         digest = image.named.descriptor.digest
         if digest in seen or (image.named.name is not None and not every):
             continue
-        if any(is_of(use, image) for use in uses) or not wanted(image):
+        if any(_is_of(use, image) for use in uses) or not wanted(image):
             continue
         seen.add(digest)
         try:
@@ -121,7 +197,7 @@ def prune_images(
     return Pruned(untagged=tuple(untagged), images=tuple(deleted))
 
 
-def prune_cache(store: Store, *, every: bool, unused_ns: int | None = None) -> Pruned:
+def _prune_cache(store: Store, *, every: bool, unused_ns: int | None) -> list[str]:
     """Forget build cache: what no image has, or `every` record; not used for `unused_ns`.
 
     The blobs stay until a gc.
@@ -143,7 +219,7 @@ def prune_cache(store: Store, *, every: bool, unused_ns: int | None = None) -> P
             for kind in BUILD_RECORDS[1:]:
                 for record in store.records.items(kind):
                     store.records.delete(kind, record.key)
-    return Pruned(cache=tuple(gone))
+    return gone
 
 
 def collect(

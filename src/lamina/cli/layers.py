@@ -1,0 +1,220 @@
+"""`layers`: what each layer of an image holds, and the entries of one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lamina.cli import units
+from lamina.cli.command import Args, Command
+from lamina.cli.images import NO_TRUNC, PLATFORM, platform_of
+from lamina.cli.listing import FORMAT, Listing
+from lamina.cli.table import shorten, visible
+from lamina.layer import whiteout
+
+if TYPE_CHECKING:
+    from lamina.cli.template.values import Value
+    from lamina.engine import Engine
+    from lamina.engine.local import LayerView
+    from lamina.layer.entry import Entry
+
+_LAYERS = Listing(
+    {
+        "Layer": "LAYER",
+        "CreatedBy": "INSTRUCTION",
+        "Digest": "DIGEST",
+        "DiffID": "DIFF ID",
+        "ChainID": "CHAIN ID",
+        "MediaType": "MEDIA TYPE",
+        "StoredSize": "STORED",
+        "PlainSize": "PLAIN",
+        "StoredBytes": "STORED BYTES",
+        "PlainBytes": "PLAIN BYTES",
+        "Added": "ADDED",
+        "Changed": "CHANGED",
+        "Deleted": "DELETED",
+    },
+    (
+        "Layer",
+        "CreatedBy",
+        "Digest",
+        "DiffID",
+        "StoredSize",
+        "PlainSize",
+        "Added",
+        "Changed",
+        "Deleted",
+    ),
+    typed=True,
+)
+_ENTRIES = Listing(
+    {
+        name: name.upper()
+        for name in (
+            "Path",
+            "Type",
+            "Mode",
+            "UID",
+            "GID",
+            "Size",
+            "ModTime",
+            "Link",
+            "Device",
+            "Xattrs",
+            "Digest",
+            "Deletes",
+        )
+    },
+    ("Mode", "UID", "GID", "Size", "ModTime", "Path"),
+    typed=True,
+)
+_LETTERS = {
+    "file": "-",
+    "dir": "d",
+    "symlink": "l",
+    "hardlink": "h",
+    "char": "c",
+    "block": "b",
+    "fifo": "p",
+}
+
+
+def layers(args: Args, engine: Engine) -> int:
+    from lamina.engine import local
+
+    _, image = engine.image(args.rest[0], platform_of(args))
+    form = args.text("format")
+    if len(args.rest) == 2:
+        entries = local.layer_entries(engine.store, image, _number(args))
+        lines = tar_lines(entries) if form is None else _ENTRIES.lines(map(_entry, entries), form)
+    else:
+        views = local.layer_views(engine.store, image)
+        lines = iter(_LAYERS.lines([_row(view, args.flag("no-trunc")) for view in views], form))
+    for line in lines:
+        print(line)
+    return 0
+
+
+LAYERS = Command(
+    run=layers,
+    usage="IMAGE [LAYER]",
+    flags=(FORMAT, NO_TRUNC, PLATFORM),
+    arguments=(1, 2),
+    about="Layers are numbered from the lowest, 1. With a number, the entries of that layer are\n"
+    'listed as "tar tv" does, and what deletes files of lower layers is marked.',
+)
+
+
+def _number(args: Args) -> int:
+    try:
+        return int(args.rest[1], 10)
+    except ValueError:
+        raise args.misused(f'"{args.rest[1]}" is not the number of a layer') from None
+
+
+def instruction(text: str) -> str:
+    """What made a layer, without the shell's part of it (Docker's and BuildKit's habits)."""
+    text = text.removesuffix("# buildkit").rstrip()
+    for prefix in ("/bin/sh -c #(nop) ", "/bin/sh -c "):
+        if text.startswith(prefix):
+            rest = text[len(prefix) :].strip()
+            return rest if prefix.endswith("(nop) ") else f"RUN {rest}"
+    return text.replace("RUN /bin/sh -c ", "RUN ", 1)
+
+
+def _row(view: LayerView, full: bool) -> Mapping[str, Value]:
+    layer = view.layer
+    text = layer.history.created_by or layer.history.comment if layer.history else ""
+    text = visible(instruction(" ".join(text.split())))
+    return {
+        "Layer": view.number,
+        "CreatedBy": text if full else shorten(text, 45),
+        "Digest": str(layer.descriptor.digest) if full else layer.descriptor.digest.short,
+        "DiffID": str(layer.diff_id) if full else layer.diff_id.short,
+        "ChainID": str(layer.chain_id) if full else layer.chain_id.short,
+        "MediaType": layer.descriptor.media_type,
+        "StoredSize": units.human_size(layer.descriptor.size, 3),
+        "PlainSize": units.human_size(view.sizes.plain, 3),
+        "StoredBytes": layer.descriptor.size,
+        "PlainBytes": view.sizes.plain,
+        "Added": view.effect.added,
+        "Changed": view.effect.changed,
+        "Deleted": view.effect.deleted,
+    }
+
+
+def _entry(entry: Entry) -> Mapping[str, Value]:
+    return {
+        "Path": entry.path,
+        "Type": str(entry.type),
+        "Mode": _mode(entry),
+        "UID": entry.uid,
+        "GID": entry.gid,
+        "Size": entry.size,
+        "ModTime": _rfc3339(entry.mtime),
+        "Link": entry.link,
+        "Device": "{}:{}".format(*entry.device) if entry.type in ("char", "block") else "",
+        "Xattrs": {name: value.hex() for name, value in sorted(entry.xattrs.items())},
+        "Digest": str(entry.digest or ""),
+        "Deletes": deletes(entry.path),
+    }
+
+
+def _rfc3339(nanoseconds: int) -> str:
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{stamp}.{rest:09d}".rstrip("0").rstrip(".") + "Z"
+
+
+def deletes(path: str) -> str:
+    """What a whiteout takes away: a path, or `dir/*` for all below; "" for other entries."""
+    parent, slash, name = path.rpartition("/")
+    if name == whiteout.OPAQUE:
+        return f"{parent}{slash}*"
+    hidden = whiteout.hidden(name)
+    return f"{parent}{slash}{hidden}" if hidden else ""
+
+
+def tar_lines(entries: Sequence[Entry]) -> Iterator[str]:
+    """As GNU `tar tv` prints them; whoever deletes something says so at the end of its line."""
+    width = 19  # of owner and size together; grows as tar's does
+    for entry in entries:
+        owner = f"{entry.uname or entry.uid}/{entry.gname or entry.gid}"
+        device = entry.type in ("char", "block")
+        size = "{},{}".format(*entry.device) if device else str(entry.size)
+        width = max(width, len(owner) + 1 + len(size))
+        stamp = _local_time(entry.mtime)
+        tail = f"  (deletes {visible(gone)})" if (gone := deletes(entry.path)) else ""
+        padded = size.rjust(width - len(owner) - 1)
+        yield f"{_mode(entry)} {owner} {padded} {stamp} {_named(entry)}{tail}"
+
+
+def _named(entry: Entry) -> str:
+    name = visible(entry.path).replace("\\", "\\\\") if "\\" in entry.path else visible(entry.path)
+    if entry.type == "dir":
+        return f"{name}/"
+    if entry.type == "symlink":
+        return f"{name} -> {visible(entry.link)}"
+    if entry.type == "hardlink":
+        return f"{name} link to {visible(entry.link)}"
+    return name
+
+
+def _local_time(nanoseconds: int) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(nanoseconds // 1_000_000_000))
+    except (OverflowError, ValueError, OSError):  # a year that the C library does not know
+        return f"{nanoseconds // 1_000_000_000:>16}"
+
+
+def _mode(entry: Entry) -> str:
+    mode = entry.mode
+    text = _LETTERS[entry.type]
+    for shift, special, letter in ((6, 0o4000, "s"), (3, 0o2000, "s"), (0, 0o1000, "t")):
+        bits = mode >> shift & 7
+        execute = "x" if bits & 1 else "-"
+        if mode & special:
+            execute = letter if bits & 1 else letter.upper()
+        text += ("r" if bits & 4 else "-") + ("w" if bits & 2 else "-") + execute
+    return text
