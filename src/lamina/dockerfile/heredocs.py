@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lamina.dockerfile.instructions import Heredoc
-from lamina.dockerfile.words import expand_to_words
+from lamina.dockerfile.words import WordError, expand_to_words
 
 _MARK = re.compile(r"(\d*)<<(-?)[\t\n\f\r ]*([^<]*)", re.ASCII)
 _LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
@@ -30,8 +30,14 @@ def parse_mark(word: str) -> Heredoc | None:
 
 
 def marks_of(line: str) -> list[Heredoc]:
-    """The heredocs, still empty, that a logical line opens, in order; WordError if ill-formed."""
-    words = expand_to_words(line, {}, keep_quotes=True, keep_escapes=True, keep_unset=True)
+    """The heredocs, still empty, that a logical line opens, in order; WordError if ill-formed.
+
+    A line that is no proper words has none: a shell may still make sense of it.
+    """
+    try:
+        words = expand_to_words(line, {}, keep_quotes=True, keep_escapes=True, keep_unset=True)
+    except WordError:
+        return []
     return [mark for word in words if (mark := parse_mark(word))]
 
 

@@ -242,6 +242,9 @@ def _class(text: str, at: int) -> tuple[str, int]:
         if text[at] == "\\":
             at += 1
             out.append(_in_class(text[at]))
+        elif text[at] in "*?":
+            # moby turns these to "[^/]*" and "[^/]" even here, which ends the bracket.
+            return "".join(out) + "\\[\\^/]" + ("*" if text[at] == "*" else ""), at + 1
         elif text[at] == "-":
             out.append("-")
         else:
@@ -300,8 +303,8 @@ def _may_match_below(pattern: str, directory: list[str]) -> bool:
     """Whether `pattern` could match something strictly below `directory`."""
     parts = pattern.split("/")
     for part, name in zip(parts, directory, strict=False):
-        if "**" in part:
-            return True
+        if "**" in part or "[" in part:
+            return True  # a bracket may hold a slash
         if not _matcher(part)(name):
             return False
     return len(parts) > len(directory)

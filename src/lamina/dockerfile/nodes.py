@@ -18,6 +18,7 @@ from lamina.dockerfile.value import Value, value
 from lamina.errors import Invalid
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_ASCII_SPACE = "\t\n\v\f\r "  # flags and HEALTHCHECK are read byte by byte
 _WITH_HEREDOC = frozenset(("RUN", "COPY", "ADD"))
 
 
@@ -92,9 +93,9 @@ def _split(line: str) -> tuple[str, tuple[str, ...], str]:
     parts = BLANKS.split(line.strip(SPACE), maxsplit=1)
     if len(parts) == 1:
         return parts[0], (), ""
-    rest = parts[1].lstrip(SPACE)
+    rest = parts[1].lstrip(_ASCII_SPACE)
     if not rest.startswith("--"):
-        return parts[0], (), rest
+        return parts[0], (), rest.strip(SPACE)
     rest, flags = _flags(rest)
     return parts[0], tuple(flags), rest.strip(SPACE)
 
@@ -104,7 +105,7 @@ def _flags(line: str) -> tuple[str, list[str]]:
     flags: list[str] = []
     at = 0
     while True:
-        at += len(line) - at - len(line[at:].lstrip(SPACE))
+        at += len(line) - at - len(line[at:].lstrip(_ASCII_SPACE))
         if not line.startswith("--", at):
             return line[at:], flags
         word, at, was_quoted = _flag(line, at)
@@ -126,7 +127,7 @@ def _flag(line: str, at: int) -> tuple[str, int, bool]:
                 quote = ""
                 at += 1
                 continue
-        elif c in SPACE:
+        elif c in _ASCII_SPACE:
             break
         elif c in "'\"":
             quote = c
@@ -191,11 +192,11 @@ def _whole(rest: str, escape: str) -> tuple[tuple[str, ...], bool]:
 
 def _health(rest: str, escape: str) -> tuple[tuple[str, ...], bool]:
     end = 0
-    while end < len(rest) and rest[end] not in SPACE:
+    while end < len(rest) and rest[end] not in _ASCII_SPACE:
         end += 1
     if not end:
         return (), False
-    args, is_json = _maybe_json(rest[end:].lstrip(SPACE), escape)
+    args, is_json = _maybe_json(rest[end:].lstrip(_ASCII_SPACE), escape)
     return (rest[:end], *args), is_json
 
 
