@@ -11,7 +11,16 @@ from types import ModuleType
 
 import pytest
 
-from lamina.dockerfile import DockerfileErrors, directives, git, heredocs, parse, parse_nodes, words
+from lamina.dockerfile import (
+    DockerfileErrors,
+    directives,
+    git,
+    heredocs,
+    parse,
+    parse_nodes,
+    patterns,
+    words,
+)
 from lamina.dockerfile import instructions as ins
 from lamina.dockerfile.ignore import Ignore, read_patterns
 from lamina.dockerfile.nodes import NotStrings, parse_json, split_words
@@ -109,7 +118,7 @@ def shell_fixture(row: dict) -> bool:
 
 def shell_pattern(row: dict) -> bool:
     try:
-        got = words.pattern_to_regex(row["input"], greedy=True, anchored=True)
+        got = patterns.pattern_to_regex(row["input"], greedy=True, anchored=True)
     except Invalid:
         return bool(row.get("error"))
     return got == row.get("expected")

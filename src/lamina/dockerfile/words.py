@@ -17,17 +17,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from lamina.dockerfile.patterns import WordError, pattern_to_regex, reverse_pattern
 from lamina.dockerfile.text import SPACE
 from lamina.dockerfile.value import Value, value
-from lamina.errors import Invalid
+
+__all__ = ["Expansion", "WordError", "examine", "expand", "expand_to_words", "used_names"]
 
 _PLAIN = re.compile(r"[^'\"$\\`<]*")
 _SPECIAL_NAMES = frozenset("@*#?-$!0")
-_REGEX_MARKS = frozenset("[]{}.+()|^$")
-
-
-class WordError(Invalid):
-    """A word that cannot be expanded."""
 
 
 @value
@@ -360,7 +357,7 @@ class _Reader:
 
     def _without_end(self, pattern: str, value: str, longest: bool) -> str:
         # Only a search from the left can find the shortest match, so both are turned round.
-        return self._without_start(_reversed_pattern(pattern), value[::-1], longest)[::-1]
+        return self._without_start(reverse_pattern(pattern), value[::-1], longest)[::-1]
 
     def _name(self) -> str:
         """A name; a number; or one special parameter; empty where none stands here."""
@@ -386,34 +383,3 @@ class _Reader:
         elif not self.keep_unset:
             self.missing.add(name)
         return value
-
-
-def pattern_to_regex(pattern: str, *, greedy: bool, anchored: bool) -> str:
-    """The regular expression of a shell pattern without brackets; WordError for other escapes."""
-    star = ".*" if greedy else ".*?"
-    out = ["^"] if anchored else []
-    at = 0
-    while at < len(pattern):
-        c = pattern[at]
-        at += 1
-        if c == "*":
-            out.append(star)
-        elif c == "?":
-            out.append(".")
-        elif c == "\\":
-            following = pattern[at : at + 1]
-            if following and following in "}/":
-                continue
-            if not following or following not in "*?\\":
-                raise WordError(f'"\\{following}" is no escape in the pattern "{pattern}"')
-            out.append("\\" + following)
-            at += 1
-        else:
-            out.append("\\" + c if c in _REGEX_MARKS else c)
-    return "".join(out)
-
-
-def _reversed_pattern(pattern: str) -> str:
-    """`pattern` from its end to its start, each escape still before what it escapes."""
-    tokens = re.findall(r"\\.|.", pattern, re.DOTALL)
-    return "".join(reversed(tokens))
