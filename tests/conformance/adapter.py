@@ -36,9 +36,8 @@ def lamina(root: Path, *arguments: str, stdin: bytes | None = None) -> int:
     return subprocess.run([*start, *arguments], env=environment, input=stdin).returncode
 
 
-def prepared() -> Path:
+def prepared(place: Path) -> Path:
     """A store with the base images loaded and unpacked; made by whoever comes first."""
-    place = Path(os.environ.get("LAMINA_CASES") or Path(tempfile.gettempdir()) / "lamina-cases")
     place.mkdir(parents=True, exist_ok=True)
     store = place / "store"
     with (place / "lock").open("w") as lock:
@@ -109,7 +108,8 @@ def _blob(descriptor: object) -> str:
 
 def main() -> int:
     case, out = (Path(argument) for argument in sys.argv[1:3])
-    root = own_store(prepared(), out / "store")
+    shared = os.environ.get("LAMINA_CASES") or Path(tempfile.gettempdir()) / "lamina-cases"
+    root = own_store(prepared(Path(shared)), out / "store")
     try:
         status = build(root, case, out)
         if status == 0:
