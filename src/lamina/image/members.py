@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol, cast
 
-from lamina.errors import Error, Invalid, NotFound
+from lamina.errors import Denied, Error, Invalid, NotFound, Unavailable
 from lamina.layer.entry import DIR, FILE, SYMLINK
 
 _MEMBER_LIMIT = 500_000  # a layer tar that was given by mistake is told as such
@@ -133,6 +133,8 @@ def opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Members]:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise NotFound(f'no such file: "{path}"') from None
+    except PermissionError:
+        raise Denied(f'no right to read "{path}"') from None
     with open(fd, "rb") as stream, _indexed(stream) as members:
         yield members
 
@@ -156,8 +158,14 @@ def _indexed(stream: BinaryIO) -> Iterator[TarMembers]:
     with tempfile.TemporaryFile() as spool:
         members = TarMembers(spool.fileno())
         plain = whole if kind == "none" else decompressed(whole, kind)
-        _index(members, plain, base=0, spool=cast(BinaryIO, spool))
-        spool.flush()
+        try:
+            _index(members, plain, base=0, spool=cast(BinaryIO, spool))
+            spool.flush()
+        except OSError as error:
+            raise Unavailable(
+                f'the archive cannot be kept in "{tempfile.gettempdir()}": {error.strerror}',
+                hint="make room there, or name another directory in TMPDIR",
+            ) from error
         yield members
 
 

@@ -13,7 +13,7 @@ from lamina.oci.document import BadDocument, Fields
 from lamina.oci.platform import Platform
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"  # RFC 6838, section 4.2
-_MEDIA_TYPE = re.compile(f"{_NAME}/{_NAME}")
+_MEDIA_TYPE = f"{_NAME}/{_NAME}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def read(fields: Fields) -> Descriptor:
 def read_media_type(fields: Fields, key: str) -> str | None:
     """The media type at `key`, None if absent (RFC 6838, section 4.2)."""
     text = fields.optional_text(key)
-    if text is not None and not _MEDIA_TYPE.fullmatch(text):
+    if text is not None and not re.fullmatch(_MEDIA_TYPE, text):
         raise fields.refuse(key, text[:80], 'a media type like "application/json"')
     return text
 

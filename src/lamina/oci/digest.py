@@ -14,9 +14,8 @@ from typing import NewType
 
 from lamina.errors import Invalid, Unsupported
 
-_GRAMMAR = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
+_GRAMMAR = r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+"
 _HEX_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
-_HEX = re.compile(r"[a-f0-9]+")
 
 
 class Digest(str):
@@ -27,7 +26,7 @@ class Digest(str):
     @classmethod
     def parse(cls, text: str) -> Digest:
         """The digest that `text` spells; Invalid if malformed or of an algorithm not known here."""
-        if not isinstance(text, str) or not _GRAMMAR.fullmatch(text):
+        if not isinstance(text, str) or not re.fullmatch(_GRAMMAR, text):
             raise Invalid(
                 f'"{text}" is not a digest', hint='expected "sha256:" and 64 hexadecimal digits'
             )
@@ -38,7 +37,7 @@ class Digest(str):
                 f'digest algorithm "{algorithm}" is not supported',
                 hint="use sha256, sha384 or sha512",
             )
-        if len(encoded) != length or not _HEX.fullmatch(encoded):
+        if len(encoded) != length or not re.fullmatch("[a-f0-9]+", encoded):
             raise Invalid(f'"{text}" is not a digest: expected {length} lower-case hex digits')
         return cls(text)
 
@@ -49,7 +48,7 @@ class Digest(str):
         Such a digest can be passed on, but nothing can be verified by it.
         """
         is_known = str(text).partition(":")[0] in _HEX_LENGTHS
-        if isinstance(text, str) and not is_known and _GRAMMAR.fullmatch(text):
+        if isinstance(text, str) and not is_known and re.fullmatch(_GRAMMAR, text):
             return cls(text)
         return cls.parse(text)
 

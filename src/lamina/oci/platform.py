@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from lamina.errors import Invalid
 from lamina.oci.document import Fields
 
-_PART = re.compile(r"[A-Za-z0-9_.-]+")
-_OS = re.compile(r"([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?")
-_VERSION = re.compile(r"([^0-9]*)([0-9]+(?:\.[0-9]+)*)(.*)")
+# Patterns stay texts: most commands need none of them, and compiling takes time at start-up.
+_PART = r"[A-Za-z0-9_.-]+"
+_OS = r"([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?"
+_VERSION = r"([^0-9]*)([0-9]+(?:\.[0-9]+)*)(.*)"
 
 _SYSTEMS = frozenset(
     [
@@ -117,8 +118,8 @@ def parse(text: str) -> Platform:
     `os` may carry a version and features: `windows(10.0.17763+win32k)`.
     """
     parts = text.split("/")
-    match = _OS.fullmatch(parts[0])
-    if not match or len(parts) > 3 or not all(_PART.fullmatch(part) for part in parts[1:]):
+    match = re.fullmatch(_OS, parts[0])
+    if not match or len(parts) > 3 or not all(re.fullmatch(_PART, part) for part in parts[1:]):
         raise Invalid(
             f'"{text}" is not a platform', hint='expected "os/architecture", as in "linux/arm64"'
         )
@@ -231,18 +232,23 @@ def best(wanted: Platform, candidates: Sequence[Platform]) -> int | None:
 
 
 def ordered(wanted: Platform, candidates: Iterable[Platform]) -> list[Platform]:
-    """The same platforms: `wanted` itself first, then its operating system, then the others."""
-    return sorted(
-        candidates,
-        key=lambda one: (not matches_system(wanted, one), not matches_strictly(wanted, one)),
-    )
+    """The same platforms: `wanted` itself first, then its operating system, then the others.
+
+    Of those that are `wanted`, one that uses more of its features comes first.
+    """
+
+    def place(one: Platform) -> tuple[bool, bool, int]:
+        is_same = matches_strictly(wanted, one)
+        return not matches_system(wanted, one), not is_same, -len(one.os_features) * is_same
+
+    return sorted(candidates, key=place)
 
 
 def _rank(wanted: Platform, candidate: Platform) -> tuple[bool, list[int], list[int], int]:
     return (
         candidate.architecture == wanted.architecture,
         _level(candidate)[1],
-        [int(part) for part in re.findall(r"[0-9]+", candidate.os_version)],
+        [int(part[:18]) for part in re.findall(r"[0-9]+", candidate.os_version)],
         len(candidate.os_features),
     )
 
@@ -273,7 +279,7 @@ def _windows_runs(host: str, image: str) -> bool:
 
 def _windows_version(text: str) -> tuple[int, int, int] | None:
     parts = text.split(".")[:3]
-    if len(parts) < 3 or not all(part.isascii() and part.isdigit() for part in parts):
+    if len(parts) < 3 or not all(re.fullmatch("[0-9]{1,9}", part) for part in parts):
         return None
     return int(parts[0]), int(parts[1]), int(parts[2])
 
@@ -317,10 +323,10 @@ def _arm64_runs(wanted: Platform, candidate: Platform) -> bool:
 def _level(platform: Platform) -> tuple[tuple[str, str] | None, list[int]]:
     """A variant's shape and the numbers in it: `v8.2` is (("v", ""), [8, 2])."""
     lowest = {"amd64": "v1", "arm64": "v8"}.get(platform.architecture, "")
-    match = _VERSION.fullmatch(platform.variant or lowest)
+    match = re.fullmatch(_VERSION, platform.variant or lowest)
     if not match:
         return None, []
-    return (match[1], match[3]), [int(part) for part in match[2][:40].split(".") if part]
+    return (match[1], match[3]), [int(part[:18]) for part in match[2].split(".")]
 
 
 def _system(text: str) -> str:

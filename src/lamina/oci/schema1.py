@@ -22,7 +22,7 @@ class V1Image:
 
 @dataclass(frozen=True, slots=True)
 class Schema1:
-    """The facts of a schema 1 manifest, newest layer first, as it lists them. Nothing is verified."""
+    """The facts of a schema 1 manifest, newest layer first; nothing is verified."""
 
     is_signed: bool
     name: str
