@@ -75,7 +75,8 @@ def apply(
         try:
             reader = Reader(pipe.read, limits or DEFAULT)
             for entry in reader:
-                index.add(entry, extraction.add(entry, reader))
+                extraction.add(entry, reader)
+                index.append(entry)
             notes = extraction.finish()
             pipe.drain()
         except OSError as error:

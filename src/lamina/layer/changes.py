@@ -100,7 +100,7 @@ class _Walk:
 
 
 class _Upper(_Walk):
-    """An upper directory; beside it, as long as it matters, the same directory of the tree below."""
+    """An upper directory, and beside it the same directory of the tree below."""
 
     def __init__(self, tree: Tree, below: Tree | None) -> None:
         super().__init__(tree)

@@ -78,15 +78,17 @@ def pack(changes: Iterable[Change], out: Sink, *, clamp: int | None = None) -> P
                     seconds = clamp
                 entry.mtime = seconds * _SECOND
             if entry.type is FILE and entry.size:
-                index.add(entry, _file(writer, change, entry))
+                entry.digest = Digest("sha256:" + _file(writer, change, entry))
             else:
                 writer.begin(entry)
-                index.add(entry, _EMPTY if entry.type is FILE else None)
+                if entry.type is FILE:
+                    entry.digest = _EMPTY
+            index.append(entry)
         writer.close()
     return Packed(tee.diff_id, writer.offset, index)
 
 
-_EMPTY = hashlib.sha256().hexdigest()
+_EMPTY = Digest.of(b"")
 
 
 def _whiteout(path: str, clamp: int | None) -> Entry:

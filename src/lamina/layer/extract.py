@@ -12,6 +12,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
+from hashlib import sha256
 
 from lamina.fs.atomic import write_all
 from lamina.fs.metadata import read_xattrs, write_xattrs, xattr_path
@@ -21,6 +22,7 @@ from lamina.layer.entry import CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from lamina.layer.header import printable
 from lamina.layer.limits import BadEntry
 from lamina.layer.reader import Reader
+from lamina.oci.digest import Digest
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -62,11 +64,13 @@ class Extraction:
         fd = self._fds.get(directory)
         if fd is not None:
             return fd
-        try:
-            fd = self._root.open(directory, _LOOK)
-        except FileNotFoundError:
-            self._root.makedirs(directory)
-            fd = self._root.open(directory, _LOOK)
+        fd = self._step(directory)
+        if fd < 0:
+            try:
+                fd = self._root.open(directory, _LOOK)
+            except FileNotFoundError:
+                self._root.makedirs(directory)
+                fd = self._root.open(directory, _LOOK)
         if len(self._fds) >= _OPEN:
             oldest = next(key for key, value in self._fds.items() if value != pinned)
             self._inherits.discard(self._fds[oldest])
@@ -76,10 +80,22 @@ class Extraction:
             self._inherits.add(fd)
         return fd
 
+    def _step(self, directory: str) -> int:
+        """`directory` from the one that holds it, if that is open and no link is met; else -1."""
+        above, _, name = directory.rpartition("/")
+        parent = self._fds.get(above)
+        if parent is None or not name:
+            return -1
+        try:
+            return os.open(name, _LOOK | os.O_NOFOLLOW, dir_fd=parent)
+        except OSError:
+            return -1
+
     def _existing(self, directory: str) -> int | None:
         """As `_parent`, but None if it is not there."""
         try:
-            return self._fds.get(directory) or self._keep(directory)
+            fd = self._fds.get(directory)
+            return self._keep(directory) if fd is None else fd
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -89,17 +105,17 @@ class Extraction:
 
     # --- entries
 
-    def add(self, entry: Entry, reader: Reader) -> str | None:
-        """Put `entry` in place; the hexadecimal SHA-256 of a file's content, if it was taken."""
+    def add(self, entry: Entry, reader: Reader) -> None:
+        """Put `entry` in place; of a file, set the digest."""
         path = entry.path
         directory, _, name = path.rpartition("/")
         if ".wh." in path and self._as_changeset and self._whiteout(path, directory, name):
-            return None
+            return
         kind = entry.type
         if kind is CHAR and entry.device == (0, 0) and self._as_changeset:
             # overlayfs's own spelling of a whiteout, which careless tools let into layers.
             self._remove(directory, name)
-            return None
+            return
         parent = self._fds.get(directory)
         if parent is None:
             parent = self._parent(directory)
@@ -107,16 +123,15 @@ class Extraction:
             raise BadEntry("the root of the layer is not a directory")
         self._made.add(hash(path))
         if kind is FILE:
-            return self._file(entry, reader, parent, name)
-        if kind is DIR:
+            self._file(entry, reader, parent, name)
+        elif kind is DIR:
             self._directory(entry, parent, name)
         elif kind is HARDLINK:
             self._hardlink(entry, parent, name)
         else:
             self._node(entry, parent, name)
-        return None
 
-    def _file(self, entry: Entry, reader: Reader, parent: int, name: str) -> str | None:
+    def _file(self, entry: Entry, reader: Reader, parent: int, name: str) -> None:
         try:
             fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
         except FileExistsError:
@@ -124,11 +139,13 @@ class Extraction:
             fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
         try:
             if entry.sparse is None and (data := reader.whole()) is not None:
-                if data:
+                if data and os.write(fd, data) != len(data):
+                    os.lseek(fd, 0, os.SEEK_SET)  # interrupted, or nearly full
                     write_all(fd, data)
-                digest: str | None = hashlib.sha256(data).hexdigest()
+                entry.digest = Digest("sha256:" + sha256(data).hexdigest())
             else:
                 digest = self._long(entry, reader, fd)
+                entry.digest = Digest("sha256:" + digest) if digest else None
             if (entry.uid, entry.gid) != self._user or parent in self._inherits:
                 os.fchown(fd, entry.uid, entry.gid)
             # After the owner, which clears the set-ID bits and security.capability.
@@ -138,10 +155,9 @@ class Extraction:
             os.utime(fd, ns=(entry.mtime, entry.mtime))
         finally:
             os.close(fd)
-        return digest
 
     def _long(self, entry: Entry, reader: Reader, fd: int) -> str | None:
-        """Write a file piece by piece, leaving its holes; as `add`."""
+        """Write a file piece by piece, leaving its holes; its hexadecimal SHA-256, if taken."""
         holes = entry.size - entry.stored
         hasher = hashlib.sha256() if holes <= self._holes else None
         if hasher is not None:

@@ -13,7 +13,7 @@ from typing import Any, cast, overload
 
 from lamina.errors import Corrupt
 from lamina.layer.compress import zstd_module
-from lamina.layer.entry import DIR, FILE, Entry, EntryType
+from lamina.layer.entry import Entry, EntryType
 from lamina.oci.digest import Digest
 
 _MAGIC = b"lamina-index 1\n"
@@ -23,6 +23,7 @@ _LENGTH = 4  # bytes of the length before each frame, and of its count of entrie
 
 _CODES = {kind: kind.value[0] if kind is not EntryType.FIFO else "p" for kind in EntryType}
 _CODES[EntryType.SYMLINK] = "l"
+_NO_DEVICE = (0, 0)
 _KINDS = {code: kind for kind, code in _CODES.items()}
 
 
@@ -38,53 +39,21 @@ class Index(Sequence[Entry]):
         self._zstd = zstd_module()
         self._encode = json.JSONEncoder(separators=(",", ":")).encode
         self._frames: list[bytes] = []
-        self._rows: list[list[object]] = []
+        self._rows: list[Entry] = []  # not yet in a frame
         self._length = 0
         self._cached: tuple[int, list[Entry]] = (-1, [])
 
-    def add(self, entry: Entry, digest: str | None = None) -> None:
-        """Append `entry`; `digest` is the hexadecimal SHA-256 of its content, if not in it."""
-        kind = entry.type
-        if digest is None and entry.digest is not None:
-            digest = entry.digest if entry.digest[:7] != "sha256:" else entry.digest[7:]
-        row: list[object] = [
-            entry.path,
-            _CODES[kind],
-            entry.mode,
-            entry.uid,
-            entry.gid,
-            entry.mtime,
-            entry.offset,
-            entry.size,
-        ]
-        if kind is FILE:
-            row.append(digest or "")
-        elif kind is not DIR:
-            row += ("", entry.link)
-        if (
-            entry.uname
-            or entry.gname
-            or entry.xattrs
-            or entry.sparse is not None
-            or entry.device != (0, 0)
-        ):
-            row[8:] = [
-                digest or "",
-                entry.link,
-                entry.device,
-                {name: value.decode("latin-1") for name, value in entry.xattrs.items()},
-                entry.sparse,
-                entry.uname,
-                entry.gname,
-            ]
-        self._rows.append(row)
+    def append(self, entry: Entry) -> None:
+        """Add `entry`, which must not change afterwards."""
+        self._rows.append(entry)
         self._length += 1
         if len(self._rows) == _BATCH:
-            self._flush()
+            self._frames.append(self._pack())
+            self._rows = []
 
-    def _flush(self) -> None:
-        self._frames.append(self._zstd.compress(self._encode(self._rows).encode(), _LEVEL))
-        self._rows = []
+    def _pack(self) -> bytes:
+        rows = [_row(entry) for entry in self._rows]
+        return bytes(self._zstd.compress(self._encode(rows).encode(), _LEVEL))
 
     def __len__(self) -> int:
         return self._length
@@ -101,7 +70,7 @@ class Index(Sequence[Entry]):
             raise IndexError(at)
         frame, row = divmod(place, _BATCH)
         if frame == len(self._frames):
-            return _entry(self._rows[row])
+            return self._rows[row]
         if self._cached[0] != frame:
             self._cached = (frame, [_entry(found) for found in self._decode(self._frames[frame])])
         return self._cached[1][row]
@@ -110,8 +79,7 @@ class Index(Sequence[Entry]):
         for frame in self._frames:
             for row in self._decode(frame):
                 yield _entry(row)
-        for row in self._rows:
-            yield _entry(row)
+        yield from self._rows
 
     def _decode(self, frame: bytes) -> list[list[Any]]:
         return cast("list[list[Any]]", json.loads(self._zstd.decompress(frame)))
@@ -127,7 +95,7 @@ class Index(Sequence[Entry]):
         """What `from_bytes` reads: for keeping."""
         frames = list(self._frames)
         if self._rows:
-            frames.append(self._zstd.compress(self._encode(self._rows).encode(), _LEVEL))
+            frames.append(self._pack())
         parts = [_MAGIC, self._length.to_bytes(_LENGTH * 2, "little")]
         for frame in frames:
             parts += (len(frame).to_bytes(_LENGTH, "little"), frame)
@@ -151,10 +119,41 @@ class Index(Sequence[Entry]):
             raise Corrupt("a layer's index is cut short", hint="it can be made again")
         try:
             if index._length % _BATCH:
-                index._rows = index._decode(index._frames.pop())
+                index._rows = [_entry(row) for row in index._decode(index._frames.pop())]
         except (index._zstd.ZstdError, ValueError):
             raise Corrupt("a layer's index is damaged", hint="it can be made again") from None
         return index
+
+
+def _row(entry: Entry) -> list[object]:
+    kind = entry.type
+    row: list[object] = [
+        entry.path,
+        _CODES[kind],
+        entry.mode,
+        entry.uid,
+        entry.gid,
+        entry.mtime,
+        entry.offset,
+        entry.size,
+    ]
+    digest = ""
+    if entry.digest is not None:
+        digest = entry.digest[7:] if entry.digest[:7] == "sha256:" else entry.digest
+    if (
+        entry.uname
+        or entry.gname
+        or entry.xattrs
+        or entry.sparse is not None
+        or entry.device != _NO_DEVICE
+    ):
+        xattrs = {name: value.decode("latin-1") for name, value in entry.xattrs.items()}
+        row += (digest, entry.link, entry.device, xattrs, entry.sparse, entry.uname, entry.gname)
+    elif entry.link:
+        row += (digest, entry.link)
+    elif digest:
+        row.append(digest)
+    return row
 
 
 def _entry(row: list[Any]) -> Entry:
@@ -199,7 +198,7 @@ def encode(entries: Iterable[Entry]) -> bytes:
         return entries.to_bytes()
     index = Index()
     for entry in entries:
-        index.add(entry)
+        index.append(entry)
     return index.to_bytes()
 
 

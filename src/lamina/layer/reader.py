@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
+from zlib import adler32
 
 from lamina.layer import pax
 from lamina.layer.entry import BLOCK, CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry, EntryType
@@ -17,6 +18,7 @@ from lamina.layer.header import (
 from lamina.layer.header import (
     FIELDS,
     GNU,
+    USTAR,
     ZERO_BLOCK,
     checksum_is,
     clean,
@@ -43,6 +45,7 @@ _TYPES: dict[bytes, EntryType] = {
     b"S": FILE,  # GNU sparse
     b"D": DIR,  # GNU dump directory: the names in it are its data
 }
+_QUICK = {0x30: FILE, 0x32: SYMLINK, 0x35: DIR}
 _HEADER_ONLY = frozenset(b"123456")  # whatever their size field says, no data follows
 _SKIPPED = frozenset(b"VAI")  # GNU volume label, Solaris ACL, inode metadata: nothing of the tree
 _EXTENDED = {b"x": "", b"X": "", b"g": "g", b"L": "path", b"K": "linkpath"}
@@ -186,30 +189,101 @@ class Reader:
 
     def __iter__(self) -> Iterator[Entry]:
         count = 0
+        limit = self._limits.entries
         while True:
-            self._skip()
-            extended: dict[str, bytes] = {}
-            pending = False
-            while True:
-                block = self._header()
-                if block is None:
-                    if pending:
-                        raise BadArchive("the archive ends after a header that belongs to an entry")
+            at = self._at + self._left + self._pad
+            if at <= len(self._buffer):
+                self._at = at
+                self._left = self._pad = 0
+            else:
+                self._skip()
+                at = self._at
+            block = self._buffer[at : at + BLOCK_SIZE]
+            entry = self._quick(block) if len(block) == BLOCK_SIZE else None
+            if entry is None:
+                entry = self._slow()
+                if entry is None:
                     return
-                flag = block[156:157]
-                if flag not in _EXTENDED:
-                    break
-                pending = self._extend(block, flag, extended) or pending
-                count += 1
-                if count > self._limits.entries:
-                    raise self._too_many()
             count += 1
-            if count > self._limits.entries:
+            if count > limit:
                 raise self._too_many()
+            yield entry
+
+    def _quick(self, block: bytes) -> Entry | None:
+        """The entry of a header as nearly all are; None where there is more to look at."""
+        kind = _QUICK.get(block[156])
+        if kind is None or self._global:
+            return None
+        name, owner, size, time, check, _, link, magic, names, _, prefix = FIELDS.unpack(block)
+        # The low half of Adler-32 is one more than the sum of the bytes, if that is not large.
+        if check != b"%06o\0 " % ((adler32(block) & 0xFFFF) + 255 - sum(check)):
+            return None
+        meta = self._meta.get(owner)
+        mtime = self._times.get(time)
+        pair = self._names.get(names)
+        digits = size[:11]
+        if meta is None or mtime is None or pair is None or not digits.isdigit():
+            return None
+        raw = name.partition(b"\0")[0]
+        if prefix[0]:
+            if magic != USTAR or block[475]:
+                return None
+            raw = prefix.partition(b"\0")[0] + b"/" + raw
+        path = raw.decode("utf-8", "surrogateescape")
+        if path[:2] == "./":
+            path = path[2:]
+        if kind is DIR and path[-1:] == "/":
+            path = path[:-1]
+        if not path or path[0] in "/." or path[-1] == "/" or "/." in path or "//" in path:
+            return None
+        self._at += BLOCK_SIZE
+        stored = 0
+        if kind is FILE:
+            stored = self._left = int(digits, 8)
+            self._pad = -stored & (BLOCK_SIZE - 1)
+        entry = self._entry = Entry(
+            path,
+            kind,
+            meta[0],
+            meta[1],
+            meta[2],
+            stored,
+            mtime,
+            link.partition(b"\0")[0].decode("utf-8", "surrogateescape") if kind is SYMLINK else "",
+            _NO_DEVICE,
+            {},
+            self._base + self._at,
+            None,
+            None,
+            pair[0],
+            pair[1],
+        )
+        return entry
+
+    def _slow(self) -> Entry | None:
+        """The next entry, whatever it takes; None at the end of the archive."""
+        extended: dict[str, bytes] = {}
+        pending = False
+        headers = 0
+        while True:
+            block = self._header()
+            if block is None:
+                if pending:
+                    raise BadArchive("the archive ends after a header that belongs to an entry")
+                return None
+            flag = block[156:157]
+            headers += 1
+            if headers > self._limits.entries:
+                raise self._too_many()
+            if flag in _EXTENDED:
+                pending = self._extend(block, flag, extended) or pending
+                continue
             entry = self._parse(block, flag, extended)
             if entry is not None:
                 self._entry = entry
-                yield entry
+                return entry
+            extended.clear()
+            pending = False
 
     def _too_many(self) -> TooMuch:
         return TooMuch(f"the archive has more than {self._limits.entries} entries")
