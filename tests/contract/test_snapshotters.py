@@ -30,10 +30,10 @@ ODD = os.fsdecode(b"caf\xe9 \xff\n")  # not UTF-8, and not a word
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, devices, mounts")
 
 
-@pytest.fixture(params=["overlay", "copy"])
+@pytest.fixture(params=["overlay", "copying"])
 def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Snapshotter:
-    if request.param == "copy":
-        return CopyingSnapshotter(tmp_path / "copy")
+    if request.param == "copying":
+        return CopyingSnapshotter(tmp_path / "copying")
     fault = overlay_fault(tmp_path)
     if fault is not None:
         pytest.skip(f"overlay does not work here: {fault}")

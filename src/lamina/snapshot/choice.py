@@ -17,25 +17,25 @@ from lamina.snapshot.copying import CopyingSnapshotter
 from lamina.snapshot.overlay import OverlaySnapshotter
 from lamina.snapshot.snapshotter import Snapshotter
 
-_NAMES = ("overlay", "copy")
+_NAMES = ("overlay", "copying")
 
 
 def choose(root: Path, *, wanted: str | None = None) -> Snapshotter:
     """The snapshotter to use in `root`, overlay if it works there; its `why` says the reason.
 
-    What was found is remembered for this boot and user. `wanted` ("overlay" or "copy") asks for
+    What was found is remembered for this boot and user. `wanted` ("overlay" or "copying") asks for
     one by name: Unsupported if it is unknown, or does not work here.
     """
     if wanted is not None and wanted not in _NAMES:
-        raise Unsupported(f'no snapshotter is called "{wanted}"', hint='use "overlay" or "copy"')
-    if wanted == "copy":
-        return CopyingSnapshotter(root / "copy", why="asked for")
+        raise Unsupported(f'no snapshotter is called "{wanted}"', hint='use "overlay" or "copying"')
+    if wanted == "copying":
+        return CopyingSnapshotter(root / "copying", why="asked for")
     fault, why = _remembered(root) or _probed(root)
     if not fault:
         return OverlaySnapshotter(root / "overlay", why="asked for" if wanted else why)
     if wanted:
-        raise Unsupported(f"overlay snapshots do not work here: {why}", hint='use "copy"')
-    return CopyingSnapshotter(root / "copy", why=why)
+        raise Unsupported(f"overlay snapshots do not work here: {why}", hint='use "copying"')
+    return CopyingSnapshotter(root / "copying", why=why)
 
 
 def overlay_fault(root: Path) -> str | None:

@@ -17,7 +17,7 @@ from lamina.snapshot.snapshotter import Draft
 class CopyingSnapshotter(Shelved):
     """Works everywhere; a draft costs a copy of its parent, shared blocks where the disk can."""
 
-    name = "copy"
+    name = "copying"
 
     def view(self, chain: ChainID | None) -> RootPlan:
         if chain is None:

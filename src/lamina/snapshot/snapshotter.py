@@ -47,7 +47,7 @@ class Snapshotter(Protocol):
 
     @property
     def name(self) -> str:
-        """What this way is called: "overlay" or "copy"."""
+        """What this way is called: "overlay" or "copying"."""
         ...
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,10 @@ class Database:
         self.path = path
         self._locks = locks
         self._local = threading.local()
+        # A child that inherits an open database cannot use that file safely, not even by a
+        # connection of its own (sqlite.org/howtocorrupt.html, section 2.6).
+        mine = weakref.ref(self)
+        os.register_at_fork(before=lambda: _close_idle(mine()))
 
     def query(self, sql: str, values: tuple[object, ...] = ()) -> list[Any]:
         """All rows of a SELECT."""
@@ -69,12 +74,19 @@ class Database:
             self._local.held = None
             held[1].close()
 
+    def close_idle(self) -> None:
+        """`close`, unless a transaction is under way."""
+        held = getattr(self._local, "held", None)
+        if held is not None and not held[1].in_transaction:
+            self.close()
+
     def _connection(self) -> sqlite3.Connection:
         held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
         if held is not None:
             if held[0] == os.getpid():
                 return held[1]
             # SQLite forbids a child even to close what it got by fork: keep it, unused, for ever.
+            # Only a fork in the middle of a transaction leads here.
             _inherited.append(held[1])
         connection = self._connect()
         self._local.held = (os.getpid(), connection)
@@ -153,6 +165,11 @@ class Database:
                 hint="run as root, or set LAMINA_ROOT to a directory that you own",
             )
         return Corrupt(f'the database "{self.path}" answers: {error}')
+
+
+def _close_idle(database: Database | None) -> None:
+    if database is not None:
+        database.close_idle()
 
 
 @contextmanager

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from lamina.store.blobs import Blobs
 
 _CHUNK = 1 << 20  # bytes read at once
-_WRITE_BACK = 16 << 20  # bytes written before the kernel is asked to begin putting them on disk
 
 
 class Ingest:
@@ -35,7 +34,6 @@ class Ingest:
         self._path = os.path.join(blobs.ingest_directory, Owner.this().fresh_name())
         self._hash = hashlib.sha256()
         self._hashed = 0  # bytes
-        self._pushed = 0  # bytes whose way to the disk has begun
         with told(str(blobs.root)):
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
@@ -46,8 +44,6 @@ class Ingest:
             write_all(self._fd, data if isinstance(data, memoryview) else memoryview(data))
         self._hash.update(data)
         self._hashed += size
-        if self._hashed - self._pushed >= _WRITE_BACK:
-            self._begin_write_back()
         return size
 
     def fileno(self) -> int:
@@ -83,12 +79,6 @@ class Ingest:
             os.unlink(self._path)
         except FileNotFoundError:
             pass  # committed: it has another name now
-
-    def _begin_write_back(self) -> None:
-        # Dirty pages begin their way to the disk now, so that the sync at the end is short.
-        length = self._hashed - self._pushed
-        os.posix_fadvise(self._fd, self._pushed, length, os.POSIX_FADV_DONTNEED)
-        self._pushed = self._hashed
 
     def _digest(self, algorithm: str, size: int) -> Digest:
         """The digest of what the file holds, read again only if `write` has not seen it."""

@@ -37,7 +37,7 @@ def test_the_upper_of_an_overlay_may_not_lie_on_one(tmp_path: Path) -> None:
     with mounts.opened(mounts.Overlay((lower,), upper, work)) as root:
         inside = Path(f"/proc/self/fd/{root}/snapshots")
         chosen = choose(inside)
-        assert chosen.name == "copy"
+        assert chosen.name == "copying"
         assert chosen.why
         assert os.listdir(inside) == ["choice"]
         with pytest.raises(Unsupported, match="do not work here"):
@@ -48,7 +48,7 @@ def test_what_was_found_is_remembered_for_this_boot(tmp_path: Path) -> None:
     first = choose(tmp_path)
     note = json.loads((tmp_path / "choice").read_text())
     (tmp_path / "choice").write_text(json.dumps({**note, "fault": True, "why": "told so"}))
-    assert (choose(tmp_path).name, choose(tmp_path).why) == ("copy", "told so")
+    assert (choose(tmp_path).name, choose(tmp_path).why) == ("copying", "told so")
     (tmp_path / "choice").write_text(json.dumps({**note, "fault": True, "for": "another boot"}))
     assert choose(tmp_path).name == first.name
 
@@ -61,6 +61,6 @@ def test_a_damaged_note_is_tried_again(tmp_path: Path, note: str) -> None:
 
 
 def test_one_may_be_asked_for_by_name(tmp_path: Path) -> None:
-    assert (choose(tmp_path, wanted="copy").name, os.listdir(tmp_path)) == ("copy", [])
+    assert (choose(tmp_path, wanted="copying").name, os.listdir(tmp_path)) == ("copying", [])
     with pytest.raises(Unsupported, match='"btrfs"'):
         choose(tmp_path, wanted="btrfs")
