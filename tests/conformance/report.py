@@ -14,9 +14,9 @@ TESTS = Path(__file__).parents[1]
 REASONS = TESTS / "conformance" / "reasons.txt"
 HEAD = """# Conformance
 
-Cases that others wrote, with the answers of the real peers (BuildKit, buildah, distribution, containerd).
-A case counts as passed when Lamina's answer is equal: accepted or refused, nodes, words, files, config.
-This page is written by `make docs`; the same cases are tests in `tests/corpus` and `tests/conformance`.
+Cases that others wrote, with the answers of the real peers: BuildKit, buildah, containerd.
+A case counts as passed when Lamina's answer is equal: accepted or refused, nodes, files, config.
+`make docs` writes this page; the same cases are tests in `tests/corpus` and `tests/conformance`.
 
 | kind | passed | of |
 | --- | --- | --- |

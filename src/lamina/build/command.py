@@ -31,7 +31,7 @@ from lamina.oci.bundle import Rlimit
 from lamina.oci.config import RunConfig
 from lamina.runtime import command as runtimes
 from lamina.runtime.accounts import read_accounts
-from lamina.runtime.container import Bundle, Created, Process, Stdio
+from lamina.runtime.container import Bundle, Process, Stdio
 from lamina.runtime.defaults import SHM_SIZE
 from lamina.runtime.host import check_rights, look
 from lamina.snapshot.snapshotter import Draft
@@ -218,7 +218,7 @@ class Commands:
 
     # -- the process -----------------------------------------------------------------------
 
-    def _execute(self, step: Step, draft: Draft, bundle: Bundle) -> tuple[int, tuple[Created, ...]]:
+    def _execute(self, step: Step, draft: Draft, bundle: Bundle) -> tuple[int, tuple[str, ...]]:
         pipes = {"stdout": os.pipe(), "stderr": os.pipe()}
         writers = [pair[1] for pair in pipes.values()]
         readers = [
@@ -293,30 +293,32 @@ def _check_there(plan: RootPlan, path: str) -> None:
             raise NotFound(f'mount source "{path}": not found') from error
 
 
-def _take_away(plan: RootPlan, created: tuple[Created, ...]) -> None:
-    """Undo the mount points: each that is still empty, deepest first, its parent's times kept."""
+def _take_away(plan: RootPlan, created: tuple[str, ...]) -> None:
+    """Undo the mount points: each that is still empty, deepest first, its parent's times kept.
+
+    What the command itself has filled stays.
+    """
     if not created:
         return
     with opened(plan) as fd:
         root = Root(fd)
-        for point in reversed(created):
+        for path in reversed(created):
             try:
-                directory, name = root.resolve(point.path)
+                with root.parent(path) as (directory, name):
+                    _remove_empty(directory, name)
             except OSError:
                 continue
-            try:
-                status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-                if status.st_size and not _is_directory(status):
-                    continue
-                if _is_directory(status):
-                    os.rmdir(name, dir_fd=directory)
-                else:
-                    os.unlink(name, dir_fd=directory)
-                os.utime(f"/proc/self/fd/{directory}", ns=point.parent_times)
-            except OSError:
-                continue  # the command itself put something there: it stays
-            finally:
-                os.close(directory)
+
+
+def _remove_empty(directory: int, name: str) -> None:
+    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    above = os.stat(directory)
+    if _is_directory(status):
+        os.rmdir(name, dir_fd=directory)
+    elif not status.st_size:
+        os.unlink(name, dir_fd=directory)
+    times = (above.st_atime_ns, above.st_mtime_ns)
+    os.utime(".", ns=times, dir_fd=directory)
 
 
 def _is_directory(status: os.stat_result) -> bool:

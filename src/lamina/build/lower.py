@@ -115,6 +115,7 @@ class Surroundings(Protocol):
     options: Options
     global_args: dict[str, str]
     epoch: int | None
+    escape: str
 
     def expand(self, word: str, env: Mapping[str, str]) -> str: ...
 
@@ -244,7 +245,7 @@ class Lowering:
     def _expose(self, instruction: Expose) -> None:
         found: list[str] = []
         for text in instruction.ports:
-            for word in words.expand_to_words(text, self.state.env):
+            for word in words.expand_to_words(text, self.state.env, escape=self.build.escape):
                 found += ports.parse_ports(word)
         exposed = dict.fromkeys((*self.state.config.exposed_ports, *found))
         self._set(f"EXPOSE [{' '.join(found)}]", exposed_ports=tuple(sorted(exposed)))

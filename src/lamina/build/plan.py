@@ -109,6 +109,7 @@ class _Planner:
         self.target_platform = options.platform or self.build_platform
         self.global_args: dict[str, str] = {}
         self.epoch: int | None = None
+        self.escape = dockerfile.escape
 
     def graph(self) -> Graph:
         target = self._target()

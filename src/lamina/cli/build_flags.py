@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LIST, _BOOL, _TEXT = Kind.LIST, Kind.BOOL, Kind.TEXT
 
-FLAGS = (
+FLAGS: tuple[Flag, ...] = (
     Flag("add-host", kind=_LIST, value="host:ip", help="Add a line to /etc/hosts of RUN steps"),
     Flag("build-arg", kind=_LIST, value="name[=value]", help="Set an ARG"),
     Flag("build-context", kind=_LIST, value="name=path", help="Add a named context"),
@@ -294,8 +294,8 @@ def _secret(text: str, environment: Mapping[str, str]) -> Secret:
     if variable is not None:
         if variable not in environment:
             raise NotFound(f'--secret {name}: the variable "{variable}" is not set')
-        value = os.fsencode(environment[variable])
-        return Secret(name, lambda: value)
+        data = os.fsencode(environment[variable])
+        return Secret(name, lambda: data)
     file = Path(path or name)
     if not file.is_file():
         raise NotFound(f'--secret {name}: the file "{file}" does not exist')

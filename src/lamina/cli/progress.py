@@ -170,8 +170,8 @@ class RawJson:
                 vertex = self._digest(event.vertex or "")
                 self._print({"warnings": [{"vertex": vertex, "level": 1, "short": short}]})
             case Finished():
-                vertex = self._vertex(self.started.get(event.vertex), event)
-                self._print({"vertexes": [vertex]})
+                done = self._vertex(self.started.get(event.vertex), event)
+                self._print({"vertexes": [done]})
 
     def _digest(self, vertex: str) -> str:
         from lamina.oci.digest import Digest

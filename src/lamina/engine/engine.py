@@ -115,12 +115,12 @@ class Engine:
         """The runtime called `name`: native, or any crun or runc that is installed."""
         name = name or self.settings.runtime
         if name == "native":
-            from lamina.runtime.native import NativeRuntime
+            from lamina.runtime.native import Native
 
-            return NativeRuntime()
-        from lamina.runtime.runc import RuncRuntime
+            return Native()
+        from lamina.runtime.runc import Runc
 
-        return RuncRuntime(name)
+        return Runc(name)
 
     def unpack(self, layers: Sequence[tuple[Descriptor, DiffID]]) -> ChainID | None:
         """See that the tree of these layers, bottom first, is a snapshot here, and name it."""
@@ -230,14 +230,14 @@ class Engine:
     def uses(self) -> list[Use]:
         """Which container stands on which image."""
         from lamina.engine.local import Use
+        from lamina.run.removal import reconcile
 
-        if not (self.root / "containers").is_dir():
+        if self.is_empty:
             return []
-        from lamina.run.ledger import Ledger
-
+        reconcile(self.ground)
         return [
             Use(container.id, container.image_id, container.manifest, state.is_running)
-            for container, state in Ledger(self.root / "containers").all()
+            for container, state in self.ground.ledger.all()
         ]
 
     def inspect_container(self, text: str, *, with_size: bool = False) -> dict[str, Any]:
@@ -254,9 +254,8 @@ class Engine:
     def collect(self, *, dry_run: bool = False) -> Report:
         """Free what nobody needs any more."""
         from lamina.engine import space
-        from lamina.run.ledger import Ledger
 
-        containers = Ledger(self.root / "containers").ids()
+        containers = self.ground.ledger.ids()
         return space.collect(self.store, self.snapshotter, containers, dry_run=dry_run)
 
     def usage(self) -> list[Row]:

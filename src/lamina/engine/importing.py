@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.engine import layers, local
 from lamina.image.change import changed
+from lamina.layer.limits import BadArchive
 from lamina.oci.config import RunConfig
 from lamina.transfer.tarball import Imported, import_tar
 
@@ -34,15 +35,19 @@ def run(
     config = changed(RunConfig(), changes)
     store = engine.store
     with store.lease("import"):
-        imported = import_tar(
-            store,
-            stream,
-            platform=platform or engine.platform,
-            config=config,
-            created=_now(engine.settings.source_date_epoch),
-            comment=comment,
-            snapshotter=engine.snapshotter if os.geteuid() == 0 else None,
-        )
+        try:
+            imported = import_tar(
+                store,
+                stream,
+                platform=platform or engine.platform,
+                config=config,
+                created=_now(engine.settings.source_date_epoch),
+                comment=comment,
+                snapshotter=engine.snapshotter if os.geteuid() == 0 else None,
+            )
+        except BadArchive as error:
+            error.hint = error.hint or "expected a tar of a root file system"
+            raise
         learnt = imported.layer
         known = layers.Sizes.of(learnt.plain_size, learnt.entries)
         layers.keep(store, learnt.digest, learnt.diff_id, learnt.entries, known)
