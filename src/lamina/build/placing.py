@@ -1,7 +1,7 @@
 """Selected files put into an image's root, as BuildKit puts them.
 
-Directories that nobody copied but that have to be there are root's and 0755, or belong to whom
---chown says. A directory that was there keeps its owner and mode at the top of a copy, and takes
+Directories that nobody copied but that have to be there are root's and 0755, or as --chown and
+--chmod say. A directory that was there keeps its owner and mode at the top of a copy, and takes
 those of the source below it. Whatever is made gets the times of its source, and directories that
 were there keep theirs, so that the same input makes the same layer.
 """
@@ -147,13 +147,15 @@ class _Placer:
             return None
         return inside.lstat(self.fd, path)
 
-    def _make_directories(self, path: str, mtime: int | None) -> None:
+    def _make_directories(self, path: str, mtime: int | None, *, mode: int | None = None) -> None:
         uid, gid = (self.owner.uid, self.owner.gid) if self.owner else (0, 0)
+        if mode is None:
+            mode = self._mode(0o755, is_directory=True)
         made = self._made_linked(path, uid, gid) if self.is_linked else None
         if made is None:
             self._touch_way(path)
             try:
-                made = self.root.makedirs(path, 0o755, uid, gid)
+                made = self.root.makedirs(path, mode, uid, gid)
             except NotADirectoryError as error:
                 raise Invalid(
                     f'cannot make the directory "/{path}": "{error.filename}" is in the way'
@@ -373,9 +375,9 @@ class _Placer:
     # -- archives --------------------------------------------------------------------------
 
     def _unpack(self, item: Item, mtime: int) -> None:
-        self._make_directories(self.destination, mtime)
+        # BuildKit does not apply --chmod to anything that an archive brings.
+        self._make_directories(self.destination, mtime, mode=0o755)
         target = self._follow(self.destination)
-        self._make_directories(target, mtime)
         info = item.nodes[0].stat
         stream_fd = open_unchanged(self.source_fd, item.path, info)
         with os.fdopen(stream_fd, "rb") as stream, self._opened(target) as fd:

@@ -139,13 +139,30 @@ def test_files_of_a_stage_keep_their_owner(context: Path, root: Path) -> None:
     assert owner_of(root / "f") == (5, 6)
 
 
-def test_chown_and_chmod_reach_what_is_copied_and_chown_what_leads_there(
+def test_chown_and_chmod_reach_what_is_copied_and_what_leads_there(
     put: Put, context: Path, root: Path
 ) -> None:
     files(context, "d/f")
-    put("d", to="/a/b", chown="7:8", chmod="700")
+    put("d", to="/a/b", chown="7:8", chmod="710")
     assert [owner_of(root / path) for path in ("a", "a/b", "a/b/f")] == [(7, 8)] * 3
-    assert [mode_of(root / path) for path in ("a", "a/b", "a/b/f")] == [0o755, 0o755, 0o700]
+    assert [mode_of(root / path) for path in ("a", "a/b", "a/b/f")] == [0o710, 0o710, 0o710]
+
+
+def test_a_symbolic_chmod_changes_what_leads_there_from_0755(
+    put: Put, context: Path, root: Path
+) -> None:
+    files(context, "f")
+    put("f", to="/a/f", chmod="go-rx,u=rwX")
+    assert (mode_of(root / "a"), mode_of(root / "a/f")) == (0o700, 0o600)
+
+
+def test_a_link_made_elsewhere_is_no_change(context: Path, root: Path) -> None:
+    files(context, "f")
+    selection = select(LocalContext(context), CopySpec(("f",), "/f"))
+    (root.parent / "elsewhere").hardlink_to(context / "f")
+    with opened(root) as fd:
+        copy(selection, fd)
+    assert (root / "f").read_text() == "f"
 
 
 def test_an_existing_destination_keeps_its_owner_mode_and_time(
