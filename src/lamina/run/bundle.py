@@ -20,7 +20,6 @@ from lamina.run.mounts import MountKind
 from lamina.run.options import Options
 from lamina.runtime import command
 from lamina.runtime.accounts import read_accounts
-from lamina.runtime.container import Created
 from lamina.runtime.host import check_rights, look
 
 _PERIOD = 100_000  # microseconds, Docker's for --cpus
@@ -161,9 +160,9 @@ def _device(here: str, there: str) -> oci.Device:
     )
 
 
-def write_created(directory: Path, created: Iterable[Created]) -> None:
+def write_created(directory: Path, created: Iterable[str]) -> None:
     """Keep the mount points that were made in the writable layer; they are nobody's change."""
-    paths = sorted({*read_created(directory), *(each.path for each in created)})
+    paths = sorted({*read_created(directory), *created})
     if paths:
         data = json.dumps(paths).encode()
         aside = directory / "mountpoints.json.new"

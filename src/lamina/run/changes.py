@@ -43,9 +43,7 @@ def _noise(entries: list[tuple[Kind, Entry]], made: set[str], below: Root) -> se
     for kind, entry in reversed(entries):
         path = entry.path
         parent = "." if path == "." else os.path.dirname(path) or "."
-        if kind is Kind.ADDED and path in made and path not in touched and not entry.size:
-            dropped.add(path)
-        elif (
+        if (kind is Kind.ADDED and path in made and path not in touched and not entry.size) or (
             kind is Kind.MODIFIED
             and entry.type is DIR
             and path in parents
