@@ -1,4 +1,4 @@
-"""OCI runtime bundles as values: what `config.json` says (runtime-spec 1.2, config*.md).
+"""OCI runtime bundles as values: what `config.json` says (runtime-spec, config*.md).
 
 Only what Lamina sets. `Spec.to_json` gives the document; the order of fields is the spec's own
 examples', so the same values give the same bytes.
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-VERSION = "1.2.0"
+VERSION = "1.0.2"  # the least that knows every field here: crun before 1.9 refuses a later one
 
 
 @dataclass(frozen=True, slots=True)

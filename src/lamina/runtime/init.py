@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 
 from lamina.fs import syscalls
-from lamina.runtime.inside import reaper, rights, root, sources, terminal
+from lamina.runtime.inside import reaper, rights, root, sources
 from lamina.runtime.inside.report import Refused, explain, receive, send
 
 TYPE_CHECKING = False  # the `typing` module is too heavy for here
@@ -45,6 +45,8 @@ def main() -> NoReturn:
         if message is None:
             os._exit(_SETUP_FAILED)
         orders: dict[str, Any] = message[0]
+        if orders["process"]["terminal"]:
+            from lamina.runtime.inside import terminal  # noqa: F401  # now, while it is the host's
         child = _join(orders) if "enter" in orders else _unshare(orders)
         if child:
             send(_REPORT, "pid", child)
@@ -84,9 +86,9 @@ def _join(orders: dict[str, Any]) -> int:
 def _follow(orders: dict[str, Any]) -> NoReturn:
     os.setsid()
     os.umask(0)
+    process = orders["process"]
     if "config" in orders:
         _prepare(orders)
-    process = orders["process"]
     if process["terminal"]:
         _take_terminal(process, is_console="config" in orders)
     os.close(_ORDERS)
@@ -183,6 +185,8 @@ def _enter_cgroups(paths: list[str]) -> None:
 
 
 def _take_terminal(process: dict[str, Any], *, is_console: bool) -> None:
+    from lamina.runtime.inside import terminal
+
     master, slave, path = terminal.open_pair(process)
     if is_console:
         try:

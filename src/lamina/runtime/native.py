@@ -5,28 +5,20 @@ What happens inside is in `init`; here are the orders it gets and the end of its
 
 from __future__ import annotations
 
-import errno
 import os
-from dataclasses import dataclass
 from typing import Any
 
-from lamina.fs import syscalls
-from lamina.fs.mounts import Bind, RootPlan, reduced
+from lamina.fs.mounts import RootPlan
 from lamina.oci import bundle as oci
 from lamina.runtime import bpf, cgroups, defaults, host
 from lamina.runtime.container import (
     Bundle,
     Process,
-    Source,
-    StartFailed,
     State,
     Stdio,
-    Tree,
-    failure,
     start_time,
 )
-from lamina.runtime.inside.report import receive, send
-from lamina.runtime.spawn import Streams, spawn
+from lamina.runtime.launch import launch, plan_words, source_words
 
 _CONTAINER = 5  # where `init` finds the pidfd of the container to enter
 
@@ -45,8 +37,11 @@ class Native:
         if resources.is_limited:
             group = cgroups.create(bundle.id, resources, found)
         filter = b"" if bundle.spec.seccomp is None else bpf.compile(bundle.spec.seccomp)
+        if bundle.spec.process.terminal:
+            stdio = Stdio()
         try:
-            launched = _launch(_start_orders(bundle, root, group, found, filter), stdio)
+            orders = _start_orders(bundle, root, group, found, filter)
+            launched = launch("init", orders, stdio)
         except BaseException:
             group.remove()
             raise
@@ -79,18 +74,13 @@ class Native:
         container = state.open()
         orders = _process_orders(process, state.filter, state.cgroups, die=True)
         orders["enter"] = _CONTAINER
+        if process.terminal:
+            stdio = Stdio()
         try:
-            launched = _launch(orders, stdio, container)
+            launched = launch("init", orders, stdio, (container,))
         finally:
             os.close(container)
         return Process(child=launched.pid, state=state, terminal=launched.terminal)
-
-
-@dataclass(frozen=True, slots=True)
-class _Launched:
-    pid: int
-    terminal: int | None
-    created: tuple[str, ...]
 
 
 def _process_orders(
@@ -127,90 +117,3 @@ def _start_orders(
         "scratch": os.path.dirname(os.path.abspath(__file__)),
         "init": bundle.init,
     }
-
-
-def plan_words(plan: RootPlan) -> tuple[Any, ...]:
-    """A mount plan as the inside reads it."""
-    plan = reduced(plan)
-    if isinstance(plan, Bind):
-        return ("bind", os.path.abspath(plan.source), plan.read_only)
-    upper = None if plan.upper is None else os.path.abspath(plan.upper)
-    work = None if plan.work is None else os.path.abspath(plan.work)
-    return ("overlay", [os.path.abspath(path) for path in plan.lower], upper, work)
-
-
-def source_words(source: Source) -> tuple[Any, ...]:
-    """A source as the inside reads it."""
-    if isinstance(source, Tree):
-        return ("tree", plan_words(source.plan), source.path)
-    return ("file", source.data, source.mode, source.uid, source.gid)
-
-
-def _launch(orders: dict[str, Any], stdio: Stdio, container: int | None = None) -> _Launched:
-    """Spawn `init`, hand it its orders, and listen until the command runs or the start failed."""
-    orders_read, orders_write = os.pipe()
-    report_read, report_write = os.pipe()
-    try:
-        try:
-            if orders["process"]["terminal"]:
-                stdio = Stdio()
-            more = (orders_read, report_write, *(() if container is None else (container,)))
-            streams = Streams((stdio.stdin, stdio.stdout, stdio.stderr), more)
-            first = spawn("init", streams)
-        except OSError as error:
-            raise _spawn_refusal(error) from error
-        finally:
-            os.close(orders_read)
-            os.close(report_write)
-        try:
-            send(orders_write, orders)
-        except BrokenPipeError:
-            pass  # it died at once; the report, or its absence, says so
-        return _listen(first, report_read, orders_write)
-    finally:
-        os.close(orders_write)
-        os.close(report_read)
-
-
-def _spawn_refusal(error: OSError) -> StartFailed:
-    hint = None
-    if error.errno == errno.ENOSYS:
-        hint = "this needs Linux 5.12 or later"
-    return StartFailed(f"starting a container failed: {error.strerror}", hint=hint)
-
-
-def _listen(first: int, report: int, acknowledge: int) -> _Launched:
-    pid = offered = terminal = refusal = None
-    created: list[str] = []
-    try:
-        while (message := receive(report)) is not None:
-            match message:
-                case ("pid", number):
-                    pid = number
-                case ("created", path):
-                    created.append(path)
-                case ("terminal", fd):
-                    offered = fd
-                case ("error", kind, text):
-                    refusal = failure(kind, text)
-            if offered is not None and pid is not None and terminal is None:
-                terminal = _fetch(pid, offered)
-                send(acknowledge, "taken")
-    finally:
-        os.waitpid(first, 0)
-    if pid is not None and refusal is None:
-        return _Launched(pid, terminal, tuple(created))
-    if pid is not None:
-        os.waitpid(pid, 0)
-    if terminal is not None:
-        os.close(terminal)
-    raise refusal or StartFailed("the container ended before its command was started")
-
-
-def _fetch(pid: int, fd: int) -> int:
-    """Our own copy of a descriptor of a process."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        return syscalls.pidfd_getfd(pidfd, fd)
-    finally:
-        os.close(pidfd)

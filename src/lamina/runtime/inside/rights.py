@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import stat
 
 from lamina.fs import syscalls
@@ -20,7 +19,10 @@ _LAST_CAPABILITY = 63
 
 def limit(process: dict[str, Any]) -> None:
     """Resource limits and the OOM score, while /proc is still the host's."""
-    for entry in process.get("rlimits", ()):
+    limits = process.get("rlimits", ())
+    if limits:
+        import resource
+    for entry in limits:
         infinity = 2**64 - 1
         pair = tuple(-1 if entry[key] == infinity else entry[key] for key in ("soft", "hard"))
         try:
