@@ -16,7 +16,7 @@ LAMINA = (sys.executable, "-m", "lamina")
 def lamina(root: Path, *args: str, **options: object) -> subprocess.CompletedProcess[bytes]:
     """Run the command on the store at `root`."""
     command: Sequence[str] = (*LAMINA, "--root", str(root), *args)
-    return subprocess.run(command, check=False, **options)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(command, **options)  # type: ignore[call-overload,no-any-return]
 
 
 @cache

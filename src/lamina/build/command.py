@@ -160,7 +160,7 @@ class Commands:
     def _mount(self, mount: RunMount, stack: ExitStack) -> runtimes.AnyMount | None:
         match mount:
             case TmpfsMount():
-                return runtimes.TmpfsMount(mount.target, mount.size, ("nosuid", "nodev"))
+                return runtimes.TmpfsMount(mount.target, mount.size, ("nosuid",))
             case SecretMount():
                 data = self._secret(mount)
                 if data is None or mount.target is None:

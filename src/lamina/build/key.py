@@ -147,6 +147,7 @@ def _copy_parts(op: CopyOp, files: Sequence[FileRecord]) -> list[Part]:
     ):
         if value is not None:
             parts.append(Part("option", name, str(value)))
+    parts += [Part("file", f"<<{name}", Digest.of(content)) for name, content in spec.inline]
     parts += [Part("file", record.path, _file_text(record)) for record in files]
     return parts
 

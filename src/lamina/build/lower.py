@@ -279,9 +279,11 @@ class Lowering:
     # -- steps -----------------------------------------------------------------------------
 
     def _workdir(self, instruction: Workdir) -> None:
-        path = self._expand(instruction.path)
-        path = posixpath.normpath(posixpath.join(self.state.working_dir, path))
+        written = self._expand(instruction.path)
+        path = posixpath.normpath(posixpath.join(self.state.working_dir, written))
         path = "/" + path.lstrip("/")
+        if written.endswith("/") and path != "/":
+            path += "/"  # BuildKit keeps the slash in the config
         self.state.config = replace(self.state.config, working_dir=path)
         created_by = f"WORKDIR {path}"
         if path == "/":

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamina.errors import Denied, Unsupported
+from lamina.errors import Denied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,22 +94,9 @@ class Engine:
     @cached_property
     def snapshotter(self) -> Snapshotter:
         """The chosen snapshotter, or the best that this kernel and file system can do."""
-        name = self.settings.snapshotter
-        if name is None:
-            from lamina.snapshot import choose
+        from lamina.snapshot import choose
 
-            return choose(self.root)
-        if name == "overlay":
-            from lamina.snapshot.overlay import OverlaySnapshotter
-
-            return OverlaySnapshotter(self.root)
-        if name == "copying":
-            from lamina.snapshot.copying import CopyingSnapshotter
-
-            return CopyingSnapshotter(self.root)
-        raise Unsupported(
-            f'snapshotter "{name}" is not known', hint='choose "overlay" or "copying"'
-        )
+        return choose(self.root / "snapshots", wanted=self.settings.snapshotter)
 
     def runtime(self, name: str | None = None) -> Runtime:
         """The runtime called `name`: native, or any crun or runc that is installed."""

@@ -87,7 +87,8 @@ class Accounts:
             gid = account.gid
             groups = [g.gid for g in self.groups if account.name and account.name in g.members]
         groups += [self.gid(name) for name in extra_groups]
-        user = User(account.uid, gid, tuple(dict.fromkeys(groups)))
+        # The user's own group is a supplementary one too, as containerd and Docker have it.
+        user = User(account.uid, gid, tuple(dict.fromkeys((gid, *groups))))
         return Login(user, account.home or "/")
 
     def uid(self, text: str) -> int:
