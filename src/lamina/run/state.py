@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -48,7 +48,7 @@ class State:
         return self.status in (Status.RUNNING, Status.PAUSED)
 
     def encode(self) -> bytes:
-        record: dict[str, object] = {item.name: getattr(self, item.name) for item in fields(self)}
+        record: dict[str, object] = {name: getattr(self, name) for name in State.__slots__}
         for name in ("owner", "process"):
             owner = getattr(self, name)
             record[name] = owner and owner.to_json()
