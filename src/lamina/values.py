@@ -6,8 +6,9 @@ compiles four methods whether anybody uses them or not, and its import brings `i
 Here a class takes 0.05 ms: its `__init__` is compiled when the first instance is made, and the
 other methods need no compiling. Type checkers see the standard decorator, and mean the same.
 
-What is understood: `frozen`, `slots`, `kw_only`, and fields with `default`, `default_factory`,
-`compare`, `hash` and `repr`; inheritance; `__post_init__`; `match` by position; `replace`.
+What is understood: `frozen`, `slots`, `kw_only`, `eq`; fields with `default`,
+`default_factory`, `compare`, `hash` and `repr`; inheritance; `__post_init__`; `match` by
+position; `replace`.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ else:
         """A field that is not just a name with a default."""
         return _Field(default, default_factory, compare, hash, repr)
 
-    def dataclass(cls=None, /, *, frozen=False, slots=False, kw_only=False):
+    def dataclass(cls=None, /, *, frozen=False, slots=False, kw_only=False, eq=True):
         """Give a class its fields' methods; as `dataclasses.dataclass`."""
 
         def make(cls):
-            return _make(cls, frozen, slots, kw_only)
+            return _make(cls, frozen, slots, kw_only, eq)
 
         return make if cls is None else make(cls)
 
@@ -56,7 +57,7 @@ else:
                 changes[name] = getattr(value, name)
         return type(value)(**changes)
 
-    def _make(cls, frozen, slots, kw_only):
+    def _make(cls, frozen, slots, kw_only, eq):
         own = _own_fields(cls, kw_only)
         fields = {}
         for base in reversed(cls.__mro__[1:]):
@@ -75,7 +76,7 @@ else:
         if "__repr__" not in namespace:
             cls.__repr__ = _repr
         compared = [n for n, each in fields.items() if each.compare]
-        own_eq = "__eq__" in namespace
+        own_eq = not eq or "__eq__" in namespace
         if not own_eq:
             cls.__eq__ = _eq_of(compared)
         if frozen:
@@ -87,7 +88,7 @@ else:
             if namespace.get("__hash__") is None or not own_eq:
                 cls.__hash__ = _hash_of([n for n, each in fields.items() if each.hash])
         elif not own_eq:
-            cls.__hash__ = None
+            cls.__hash__ = None  # a value that changes has no lasting hash
         return cls
 
     def _own_fields(cls, kw_only):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from lamina.build.cache import Made
 from lamina.build.execute import rfc3339
@@ -14,6 +13,7 @@ from lamina.oci.config import History, ImageConfig
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
 from lamina.oci.manifest import Manifest
+from lamina.values import dataclass
 
 COMMENT = "lamina.dockerfile.v0"
 CREATED = "build-created"  # records: when a config was first made

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from lamina.build.key import Difference, Key, first_difference
 from lamina.errors import Invalid
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import ChainID, DiffID, Digest
 from lamina.store import Store
+from lamina.values import dataclass
 
 STEP, KEY, LAST = "build-step", "build-key", "build-last"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from lamina.errors import Invalid
+from lamina.values import dataclass
 
 _WHO = {"u": 0o4700, "g": 0o2070, "o": 0o0007, "a": 0o6777}
 _ALL = 0o6777  # what "=" without a class clears; the sticky bit only where "t" is named

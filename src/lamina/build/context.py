@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from lamina.build.inside import read
 from lamina.dockerfile.ignore import Ignore
 from lamina.errors import Invalid, NotFound
+from lamina.values import dataclass, replace
 
 if TYPE_CHECKING:
     from lamina.build.selection import Item

@@ -6,10 +6,10 @@ Events come from several threads; a listener is called by one at a time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from lamina.build.graph import Step
 from lamina.build.key import Difference
+from lamina.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,8 @@ class Executor:
                 self._make_directory(step, op, fd)
             elif isinstance(op, CopyOp):
                 chosen = selection or select(self.trees.context(op.source), op.spec)
-                copy(chosen, fd, epoch=None)
+                for text in copy(chosen, fd):
+                    self.emit(Note(str(step.index), text))
 
     def _make_directory(self, step: Step, op: WorkdirOp, fd: int) -> None:
         """See that the directory is there; what has to be made belongs to the user."""

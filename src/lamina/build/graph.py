@@ -9,13 +9,13 @@ the graph; what only changes the config is in the target's history.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from lamina.build.copying import CopySpec
 from lamina.dockerfile.source import Source, Span
 from lamina.image.view import Image
 from lamina.oci.config import History, RunConfig
 from lamina.oci.platform import Platform
+from lamina.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

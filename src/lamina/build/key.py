@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 
 from lamina.build.copying import FileRecord
@@ -25,6 +24,7 @@ from lamina.build.graph import (
     WorkdirOp,
 )
 from lamina.oci.digest import ChainID, Digest
+from lamina.values import dataclass
 
 VERSION = "1"  # of the encoding; a new one misses everything that was cached before
 

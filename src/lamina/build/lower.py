@@ -10,7 +10,6 @@ import json
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from lamina.build.copying import CopySpec, check
@@ -55,6 +54,7 @@ from lamina.errors import Invalid, Unsupported
 from lamina.oci.config import Healthcheck as HealthcheckConfig
 from lamina.oci.config import RunConfig
 from lamina.oci.platform import Platform
+from lamina.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from lamina.build.plan import Options

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
@@ -13,6 +12,7 @@ from lamina.errors import Invalid
 from lamina.oci import media_type
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.manifest import Manifest
+from lamina.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,6 @@ Nothing is read here but image configs, through `resolve`; nothing is run or cop
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 
 from lamina.build.copying import CopySpec
 from lamina.build.graph import (
@@ -37,6 +36,7 @@ from lamina.oci import platform as platforms
 from lamina.oci import reference
 from lamina.oci.config import History, ImageConfig
 from lamina.oci.platform import Platform
+from lamina.values import dataclass, field, replace
 
 SCRATCH = "scratch"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -105,6 +105,7 @@ class _Planner:
         self.states: dict[int, StageState] = {}
         self.triggers: dict[int, list[Instruction]] = {}
         self.bases: dict[int, Stage | BaseImage | str] = {}
+        self.replaced: set[int] = set()  # stages that a named context stands in for, whole
         self.build_platform = platforms.default()
         self.target_platform = options.platform or self.build_platform
         self.global_args: dict[str, str] = {}
@@ -220,7 +221,7 @@ class _Planner:
             if isinstance(base, Stage):
                 visit(base)
             self.triggers[stage.index] = self._on_build(stage, base)
-            for instruction in (*self.triggers[stage.index], *stage.instructions):
+            for instruction in self._instructions(stage):
                 for needed in self._needed_stages(stage, instruction):
                     visit(needed)
             visiting.pop()
@@ -258,6 +259,7 @@ class _Planner:
 
     def _find_base(self, stage: Stage, name: str, platform: Platform) -> Stage | BaseImage | str:
         if stage.name and (context := self._named_context(stage.name)) is not None:
+            self.replaced.add(stage.index)
             return context.image or stage.name
         earlier = [other for other in self.dockerfile.stages[: stage.index] if other.name]
         for other in reversed(earlier):
@@ -294,6 +296,12 @@ class _Planner:
             self.image_index[key] = len(self.images)
             self.images.append(base)
         return self.image_index[key]
+
+    def _instructions(self, stage: Stage) -> tuple[Instruction, ...]:
+        """What is to be done in a stage: the triggers of its base first."""
+        if stage.index in self.replaced:
+            return ()
+        return (*self.triggers[stage.index], *stage.instructions)
 
     def _on_build(self, stage: Stage, base: Stage | BaseImage | str | None) -> list[Instruction]:
         """The triggers that the base has left for this stage, as instructions."""
@@ -357,7 +365,7 @@ class _Planner:
     # -- lowering --------------------------------------------------------------------------
 
     def _lower(self, stage: Stage) -> None:
-        instructions = (*self.triggers[stage.index], *stage.instructions)
+        instructions = self._instructions(stage)
         state = self._initial_state(stage, instructions)
         self.states[stage.index] = state
         lowering = Lowering(self, state)

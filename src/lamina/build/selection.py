@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from lamina.build import globs, inside
 from lamina.build.archives import is_archive
@@ -15,6 +14,7 @@ from lamina.build.walking import Filter, Node, has_anything, walk
 from lamina.dockerfile.git import parse_ref
 from lamina.dockerfile.ignore import Ignore
 from lamina.errors import Invalid, NotFound, Unsupported
+from lamina.values import dataclass, field
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

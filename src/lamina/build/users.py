@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from lamina.build import inside
 from lamina.errors import Invalid
 from lamina.fs.root import Root
+from lamina.values import dataclass
 
 _LIMIT = 16 << 20  # bytes read of either file; the root may be hostile
 _HIGHEST = 0xFFFF_FFFE  # 0xFFFFFFFF means "leave it" to chown(2)

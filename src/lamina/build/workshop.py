@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import ChainID, DiffID
 from lamina.snapshot.snapshotter import Snapshotter
 from lamina.store import Store
+from lamina.values import dataclass, field
 
 if TYPE_CHECKING:
     from lamina.runtime.container import Runtime

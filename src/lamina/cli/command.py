@@ -23,11 +23,11 @@ be lazy where they are heavy.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from lamina.errors import Invalid
+from lamina.values import dataclass, field
 
 if TYPE_CHECKING:
     from lamina.engine import Engine

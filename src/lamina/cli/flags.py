@@ -23,7 +23,14 @@ class HelpAsked(Exception):
 
 def parse(words: str, command: Command, argv: Sequence[str]) -> Args:
     """The command line `argv` (without the command's words); UsageError, or HelpAsked."""
-    return _Reading(words, command.usage, (*command.flags, HELP)).all(command, list(argv))
+    reading = _Reading(words, usage_of(command), (*command.flags, HELP))
+    return reading.all(command, list(argv))
+
+
+def usage_of(command: Command) -> str:
+    """What follows the command's words in its usage line."""
+    options = "[OPTIONS] " if any(not flag.hidden for flag in command.flags) else ""
+    return (options + command.usage).rstrip()
 
 
 class _Reading:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from lamina.cli.command import Command, Flag, Kind
 from lamina.cli.commands import ENTRIES, GROUPS, Entry, members
+from lamina.cli.flags import usage_of
 
 _WIDTH = 90  # columns of a line, so that help reads the same wherever it is read
 
@@ -57,8 +58,7 @@ def group_help(group: str) -> str:
 def command_help(entry: Entry, spelled: str, command: Command) -> str:
     """`lamina images --help`."""
     shown = [flag for flag in command.flags if not flag.hidden]
-    usage = f"lamina {spelled}" + (" [OPTIONS]" if shown else "")
-    lines = [f"Usage:  {usage} {command.usage}".rstrip(), "", entry.summary]
+    lines = [f"Usage:  lamina {spelled} {usage_of(command)}".rstrip(), "", entry.summary]
     if command.about:
         lines += ["", command.about.strip("\n")]
     if entry.also:

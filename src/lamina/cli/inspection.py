@@ -122,6 +122,8 @@ def _lenient(value: Value, name: str = "") -> Value:
     if isinstance(value, Mapping):
         inside = {key: _lenient(item, key) for key, item in value.items()}
         return Map(inside) if name in _MAPS else inside
+    if value is None and name in _MAPS:
+        return Map()
     if isinstance(value, list):
         return [_lenient(item) for item in value]
     return value

@@ -6,10 +6,10 @@ import os
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TextIO
 
 from lamina.build.events import Event, Finished, Missed, Note, Output, Started
+from lamina.values import dataclass, field
 
 _INTERVAL = 0.1  # seconds between two pictures
 _BLUE, _RED, _CYAN, _DIM, _PLAIN = "\x1b[34m", "\x1b[31m", "\x1b[36m", "\x1b[2m", "\x1b[0m"

@@ -14,7 +14,7 @@ from lamina.cli.settings import from_environment
 
 GLOBAL = Command(
     run=lambda args, engine: 0,
-    usage="[OPTIONS] COMMAND",
+    usage="COMMAND",
     flags=(
         Flag("debug", "D", Kind.BOOL, "Show a traceback when something fails"),
         Flag("root", value="directory", help="Where images and containers are kept"),

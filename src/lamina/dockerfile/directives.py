@@ -6,15 +6,15 @@ import re
 
 from lamina.dockerfile.source import Span
 from lamina.dockerfile.text import SPACE
-from lamina.dockerfile.value import Value, value
 from lamina.errors import Invalid
+from lamina.values import dataclass
 
 NAMES = frozenset(("syntax", "escape", "check"))
 _FORM = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+?)[\t\n\f\r ]*")
 
 
-@value
-class Directive(Value):
+@dataclass(frozen=True, slots=True)
+class Directive:
     """One directive; `value` is the whole text after the equals sign."""
 
     name: str  # lower case

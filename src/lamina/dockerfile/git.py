@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 from lamina.dockerfile.numbers import parse_bool
 from lamina.dockerfile.text import did_you_mean
 from lamina.errors import Invalid
+from lamina.values import dataclass, replace
 
 _SCHEME = re.compile(r"([a-zA-Z0-9]+)://")
 _SCP = re.compile(r"([a-zA-Z0-9_-]+)@([a-zA-Z0-9.-]+):(.*?)(?:\?(.*?))?(?:#(.*))?", re.DOTALL)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from lamina.dockerfile.text import SPACE
 from lamina.errors import Invalid
+from lamina.values import dataclass, field
 
 _CLASSES = {
     "d": "[0-9]",

@@ -7,11 +7,11 @@ while building. `words.expand` makes the final text; `mounts.parse_mount` reads 
 from __future__ import annotations
 
 from lamina.dockerfile.source import Span
-from lamina.dockerfile.value import Value, named_value, value
+from lamina.values import dataclass
 
 
-@value
-class Heredoc(Value):
+@dataclass(frozen=True, slots=True)
+class Heredoc:
     """One inline document; `expand` is off where a part of its delimiter was quoted."""
 
     name: str
@@ -21,8 +21,8 @@ class Heredoc(Value):
     descriptor: int = 0  # the digits before <<
 
 
-@value
-class Command(Value):
+@dataclass(frozen=True, slots=True)
+class Command:
     """What RUN, CMD and ENTRYPOINT execute.
 
     Shell form: one argument, the whole line, for the shell to read. Exec form: the words of JSON.
@@ -33,8 +33,8 @@ class Command(Value):
     heredocs: tuple[Heredoc, ...] = ()
 
 
-@named_value
-class Instruction(Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruction:
     """What every instruction knows of itself."""
 
     name: str  # "RUN", whatever the case it was written in
@@ -45,7 +45,7 @@ class Instruction(Value):
     comments: tuple[str, ...] = ()  # the comment lines straight above, without their marks
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class From(Instruction):
     """Opens a stage on an image, an earlier stage or `scratch`: which of them, the caller tells."""
 
@@ -55,14 +55,14 @@ class From(Instruction):
     as_keyword: str | None = None  # "AS", as written
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arg(Instruction):
     """Declares variables of the build; None where one has no default."""
 
     args: tuple[tuple[str, str | None], ...]
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Env(Instruction):
     """Sets variables of the image, in order; each is expanded with what stood before the line."""
 
@@ -70,7 +70,7 @@ class Env(Instruction):
     is_legacy: bool = False  # written as ENV key value
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Label(Instruction):
     """Sets labels of the image."""
 
@@ -78,7 +78,7 @@ class Label(Instruction):
     is_legacy: bool = False  # written as LABEL key value
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Instruction):
     """Executes a command; what it changes becomes a layer."""
 
@@ -89,7 +89,7 @@ class Run(Instruction):
     devices: tuple[str, ...] = ()  # raw, one for each --device
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Copy(Instruction):
     """Copies from the context, a stage or an image."""
 
@@ -104,7 +104,7 @@ class Copy(Instruction):
     excludes: tuple[str, ...] = ()
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Add(Instruction):
     """Copies as COPY does, and fetches URLs and unpacks local archives."""
 
@@ -120,63 +120,63 @@ class Add(Instruction):
     unpack: bool | None = None
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cmd(Instruction):
     """Sets the image's default command, or the default arguments of its entrypoint."""
 
     command: Command
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entrypoint(Instruction):
     """Sets what a container executes; it resets CMD where the image's CMD is inherited."""
 
     command: Command
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expose(Instruction):
     """Names ports that a container listens on."""
 
     ports: tuple[str, ...]  # as written, sorted; `ports.parse_port` reads an expanded one
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Volume(Instruction):
     """Names directories that outlive a container."""
 
     paths: tuple[str, ...]
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class User(Instruction):
     """Sets who executes what follows, and the container: a name or number, and perhaps a group."""
 
     user: str
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workdir(Instruction):
     """Sets the directory of what follows; relative to the one before."""
 
     path: str
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shell(Instruction):
     """Sets the words that shell forms are handed to."""
 
     args: tuple[str, ...]
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopSignal(Instruction):
     """Sets what asks a container to stop."""
 
     signal: str
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Healthcheck(Instruction):
     """`test` as the image config holds it: ("NONE",), ("CMD", word…) or ("CMD-SHELL", line)."""
 
@@ -192,7 +192,7 @@ class Healthcheck(Instruction):
         return self.test == ("NONE",)
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OnBuild(Instruction):
     """`trigger` is what the image config keeps; `instruction` is the same, read.
 
@@ -204,7 +204,7 @@ class OnBuild(Instruction):
     instruction: Instruction | None
 
 
-@named_value
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Maintainer(Instruction):
     """Sets the image's author; deprecated."""
 

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from lamina.dockerfile.directives import Directives
 from lamina.dockerfile.source import Fault, Source, Span, Warning
 from lamina.dockerfile.text import SPACE
-from lamina.dockerfile.value import Value, value
 from lamina.errors import Invalid
+from lamina.values import dataclass
 
 LINE_LIMIT = 65535  # bytes of one physical line, as in BuildKit
 _EMPTY_CONTINUATION = "https://docs.docker.com/go/dockerfile/rule/no-empty-continuation/"
 
 
-@value
-class LogicalLine(Value):
+@dataclass(frozen=True, slots=True)
+class LogicalLine:
     """What is read at once: its physical lines joined, without what was skipped."""
 
     text: str

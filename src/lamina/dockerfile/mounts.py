@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from lamina.dockerfile.numbers import parse_bool, parse_size
 from lamina.dockerfile.text import did_you_mean
 from lamina.errors import Invalid
+from lamina.values import dataclass
 
 
 class MountType(StrEnum):

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from lamina.dockerfile.heredocs import marks_of
 from lamina.dockerfile.instructions import Heredoc
 from lamina.dockerfile.lines import Lines, LogicalLine
 from lamina.dockerfile.text import BLANKS, SPACE
-from lamina.dockerfile.value import Value, value
 from lamina.errors import Invalid
+from lamina.values import dataclass, replace
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ASCII_SPACE = "\t\n\v\f\r "  # flags and HEALTHCHECK are read byte by byte
@@ -26,8 +25,8 @@ class NotStrings(Invalid):
     """A JSON array that holds something else than strings."""
 
 
-@value
-class Node(Value):
+@dataclass(frozen=True, slots=True)
+class Node:
     """One instruction, cut into pieces."""
 
     keyword: str  # as written

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 from lamina.dockerfile.directives import Directive
 from lamina.dockerfile.instructions import Arg, From, Instruction
@@ -13,14 +12,14 @@ from lamina.dockerfile.nodes import Node, parse_node, with_heredocs
 from lamina.dockerfile.source import DockerfileErrors, Fault, Source, Span, Warning
 from lamina.dockerfile.stages import Stage
 from lamina.dockerfile.typed import type_node
-from lamina.dockerfile.value import Value, value
 from lamina.errors import Invalid
+from lamina.values import dataclass, replace
 
 _SURROGATE = re.compile(r"[\udc80-\udcff]")
 
 
-@value
-class Dockerfile(Value):
+@dataclass(frozen=True, slots=True)
+class Dockerfile:
     """A Dockerfile that can be read; it may still have no stage."""
 
     source: Source

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lamina.dockerfile.value import Value, value
 from lamina.errors import Invalid
+from lamina.values import dataclass
 
 _CONTEXT = 2  # lines shown before the first line of a fault
 _WIDTH = 160  # characters of a line that are shown
 _TALL = 12  # lines of a fault that are shown
 
 
-@value
-class Span(Value):
+@dataclass(frozen=True, slots=True)
+class Span:
     """A stretch of text, from its first character to one past its last."""
 
     start_line: int
@@ -28,8 +28,8 @@ class Span(Value):
         return f"{self.start_line}:{self.start_column}"
 
 
-@value
-class Fault(Value):
+@dataclass(frozen=True, slots=True)
+class Fault:
     """One thing that is wrong in a Dockerfile."""
 
     message: str
@@ -37,8 +37,8 @@ class Fault(Value):
     hint: str | None = None
 
 
-@value
-class Warning(Value):
+@dataclass(frozen=True, slots=True)
+class Warning:
     """Something that still works, and should not be written so."""
 
     message: str
@@ -46,8 +46,8 @@ class Warning(Value):
     url: str | None = None
 
 
-@value
-class Source(Value):
+@dataclass(frozen=True, slots=True)
+class Source:
     """The text of a Dockerfile, cut into lines without their ends."""
 
     name: str

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from lamina.dockerfile.instructions import From, Instruction
 from lamina.dockerfile.source import Span
-from lamina.dockerfile.value import Value, value
+from lamina.values import dataclass
 
 
-@value
-class Stage(Value):
+@dataclass(frozen=True, slots=True)
+class Stage:
     """One FROM and the instructions up to the next one."""
 
     index: int

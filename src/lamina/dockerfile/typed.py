@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from lamina.dockerfile import instructions as ins
@@ -15,6 +14,7 @@ from lamina.dockerfile.request import Refused, Request, read_flags
 from lamina.dockerfile.source import Fault, Source, Warning
 from lamina.dockerfile.text import SPACE, did_you_mean
 from lamina.errors import Invalid
+from lamina.values import replace
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
 _ONBUILD = re.compile(r"[\t\n\f\r ]*ONBUILD[\t\n\f\r ]*", re.IGNORECASE)

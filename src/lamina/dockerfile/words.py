@@ -19,7 +19,7 @@ from collections.abc import Mapping
 
 from lamina.dockerfile.patterns import WordError, pattern_to_regex, reverse_pattern
 from lamina.dockerfile.text import SPACE
-from lamina.dockerfile.value import Value, value
+from lamina.values import dataclass
 
 __all__ = ["Expansion", "WordError", "examine", "expand", "expand_to_words", "used_names"]
 
@@ -27,8 +27,8 @@ _PLAIN = re.compile(r"[^'\"$\\`<]*")
 _SPECIAL_NAMES = frozenset("@*#?-$!0")
 
 
-@value
-class Expansion(Value):
+@dataclass(frozen=True, slots=True)
+class Expansion:
     """What became of a word."""
 
     text: str

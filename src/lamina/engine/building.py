@@ -7,7 +7,6 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -26,6 +25,7 @@ from lamina.dockerfile.ignore import Ignore
 from lamina.errors import Invalid, NotFound, Unsupported
 from lamina.image import view
 from lamina.oci import reference
+from lamina.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from lamina.build.outputs import Output

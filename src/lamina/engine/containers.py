@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.errors import NotFound, Unsupported
+from lamina.values import dataclass
 
 if TYPE_CHECKING:
     from lamina.engine.engine import Engine

@@ -5,12 +5,12 @@ Nothing is made before it is asked for, so that a command pays only for what it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamina.errors import Denied
+from lamina.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lamina.errors import Corrupt, Denied
 from lamina.oci.digest import DiffID, Digest
+from lamina.values import dataclass
 
 if TYPE_CHECKING:
     from lamina.image.view import Layer

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lamina.engine import layers
 from lamina.errors import Conflict, Corrupt, Invalid, NotFound, Unsupported
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
+from lamina.values import dataclass
 
 if TYPE_CHECKING:
     from lamina.image.stack import Effect

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamina.engine import layers, local
 from lamina.errors import Conflict, NotFound
 from lamina.oci.digest import Digest
+from lamina.values import dataclass, replace
 
 if TYPE_CHECKING:
     from lamina.engine.engine import Engine

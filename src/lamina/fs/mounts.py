@@ -10,11 +10,11 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from lamina.errors import Denied, Invalid, NotFound, Unavailable, Unsupported
 from lamina.fs import detached
+from lamina.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
 
@@ -26,6 +25,7 @@ from lamina.oci.descriptor import Descriptor
 from lamina.oci.document import Fields
 from lamina.oci.manifest import Index
 from lamina.oci.manifest import parse as parse_manifest
+from lamina.values import dataclass
 
 __all__ = [
     "BadImageArchive",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from dataclasses import replace
 
 from lamina.dockerfile import instruction, ports, words
 from lamina.dockerfile import instructions as lines
 from lamina.errors import Unsupported
 from lamina.oci.config import Healthcheck, RunConfig
+from lamina.values import replace
 
 _SHELL = ("/bin/sh", "-c")
 _ALLOWED = "CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD STOPSIGNAL USER VOLUME WORKDIR"

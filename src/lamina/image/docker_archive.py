@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from lamina.errors import Error
@@ -18,6 +17,7 @@ from lamina.oci.digest import DiffID, Digest
 from lamina.oci.document import Fields
 from lamina.oci.manifest import Manifest
 from lamina.oci.platform import Platform
+from lamina.values import dataclass
 
 # The tar without entries, which v1 images have for an instruction that changed no file.
 _EMPTY_TAR = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 from lamina.image.view import Image
 from lamina.oci import media_type as types
@@ -12,6 +11,7 @@ from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import DiffID
 from lamina.oci.manifest import Manifest
 from lamina.oci.platform import Platform
+from lamina.values import dataclass, field, replace
 
 # What Docker once wrote about the container that the image was committed from: untrue of any other.
 _STALE_TOP = frozenset(("container", "container_config", "docker_version", "id", "parent"))

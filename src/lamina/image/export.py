@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 from lamina.errors import Invalid, NotFound
@@ -22,6 +21,7 @@ from lamina.oci.digest import Digest
 from lamina.oci.manifest import Index
 from lamina.oci.platform import Platform
 from lamina.oci.reference import Reference
+from lamina.values import dataclass, replace
 
 Images = Iterable[tuple[Descriptor, Sequence[str]]]  # what to write, and its references
 

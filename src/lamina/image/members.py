@@ -12,11 +12,11 @@ import posixpath
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol, cast
 
 from lamina.errors import Denied, Error, Invalid, NotFound, Unavailable
 from lamina.layer.entry import DIR, FILE, SYMLINK
+from lamina.values import dataclass, field
 
 _MEMBER_LIMIT = 500_000  # a layer tar that was given by mistake is told as such
 _CHUNK = 1 << 20  # bytes

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from lamina.layer import whiteout
 from lamina.layer.entry import DIR, FILE, Entry, EntryType
+from lamina.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, cast
 
@@ -24,6 +23,7 @@ from lamina.oci.digest import DiffID, Digest
 from lamina.oci.manifest import Index, Manifest
 from lamina.oci.manifest import parse as parse_manifest
 from lamina.oci.platform import Platform, matches_strictly
+from lamina.values import dataclass
 
 _DEPTH_LIMIT = 8
 _DOCUMENTS = media_type.MANIFESTS | media_type.INDEXES

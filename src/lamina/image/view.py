@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lamina.errors import Invalid, Unsupported
 from lamina.image import fetch, select
 from lamina.oci import config as configs
@@ -13,6 +11,7 @@ from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import ChainID, DiffID, Digest, chain_ids
 from lamina.oci.manifest import Index, Manifest
 from lamina.oci.platform import Platform
+from lamina.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

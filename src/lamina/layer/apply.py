@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from lamina.errors import Error, Unavailable
@@ -17,6 +16,7 @@ from lamina.layer.limits import DEFAULT, BadEntry, Limits
 from lamina.layer.pipe import Pipe
 from lamina.layer.reader import Reader
 from lamina.oci.digest import DiffID, Digest
+from lamina.values import dataclass
 
 # What the kernel says of a name or a number that no file system could take.
 _ENTRY_FAULTS = frozenset(

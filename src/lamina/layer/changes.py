@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from lamina.errors import Unsupported
 from lamina.layer.entry import DIR, FILE, HARDLINK, Entry
 from lamina.layer.tree import LOOK, Listing, Tree, describe, same_content, xattrs_of
+from lamina.values import dataclass
 
 
 class Kind(StrEnum):

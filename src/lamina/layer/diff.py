@@ -12,7 +12,6 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Thread
 from typing import Protocol
@@ -26,6 +25,7 @@ from lamina.layer.header import printable
 from lamina.layer.index import Index
 from lamina.layer.writer import TarWriter
 from lamina.oci.digest import DiffID, Digest
+from lamina.values import dataclass
 
 _SECOND = 1_000_000_000
 _PIECE = 1 << 19  # bytes handed on at a time

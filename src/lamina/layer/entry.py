@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from lamina.oci.digest import Digest
+from lamina.values import dataclass, field
 
 
 class EntryType(StrEnum):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lamina.errors import Corrupt, Invalid
+from lamina.values import dataclass
 
 
 class BadArchive(Corrupt):

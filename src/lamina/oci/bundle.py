@@ -7,8 +7,9 @@ examples', so the same values give the same bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from lamina.values import dataclass, field
 
 VERSION = "1.0.2"  # the least that knows every field here: crun before 1.9 refuses a later one
 

@@ -7,13 +7,13 @@ Docker's own fields (Healthcheck, OnBuild, Shell) are read too; what is not know
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from lamina.errors import Invalid
 from lamina.oci import document
 from lamina.oci.digest import DiffID, Digest
 from lamina.oci.document import Fields
 from lamina.oci.platform import Platform
+from lamina.values import dataclass, field
 
 _TOP = frozenset(
     "architecture author config created history os os.features os.version rootfs variant".split()  # noqa: SIM905

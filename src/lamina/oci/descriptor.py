@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from lamina.errors import Invalid
 from lamina.oci import platform as platforms
 from lamina.oci.digest import Digest
 from lamina.oci.document import BadDocument, Fields
 from lamina.oci.platform import Platform
+from lamina.values import dataclass, field
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"  # RFC 6838, section 4.2
 _MEDIA_TYPE = f"{_NAME}/{_NAME}"

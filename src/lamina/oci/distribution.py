@@ -6,9 +6,9 @@ So far: the challenges by which a registry says how to prove who one is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lamina.errors import Invalid
+from lamina.values import dataclass
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _SPACE = " \t"

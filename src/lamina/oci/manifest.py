@@ -6,7 +6,6 @@ A parsed document keeps its raw bytes, for its digest is theirs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from lamina.errors import Unsupported
 from lamina.oci import descriptor as descriptors
@@ -15,6 +14,7 @@ from lamina.oci import media_type as types
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
 from lamina.oci.document import BadDocument, Fields, Kind
+from lamina.values import dataclass, field
 
 
 class Schema1Unsupported(Unsupported):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 
 from lamina.errors import Invalid
 from lamina.oci.document import Fields
+from lamina.values import dataclass, replace
 
 # Patterns stay texts: most commands need none of them, and compiling takes time at start-up.
 _PART = r"[A-Za-z0-9_.-]+"

@@ -10,11 +10,11 @@ one of its `library/`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from functools import cache
 
 from lamina.errors import Invalid
 from lamina.oci.digest import Digest
+from lamina.values import dataclass, replace
 
 HUB = "docker.io"
 _OLD_HUB = "index.docker.io"

@@ -5,10 +5,9 @@ They name no config and no diff IDs, and registries no longer take them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lamina.oci import document
 from lamina.oci.document import BadDocument, Fields, Kind
+from lamina.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

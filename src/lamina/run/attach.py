@@ -11,12 +11,12 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from lamina.errors import Invalid, Unavailable
 from lamina.run import control
 from lamina.run.failures import raised
+from lamina.values import dataclass
 
 Started = Callable[[list[str]], None]
 

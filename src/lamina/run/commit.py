@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lamina.errors import Invalid
@@ -19,6 +18,7 @@ from lamina.run.ground import Ground
 from lamina.run.mounts import MountKind
 from lamina.run.signals import parse_signal
 from lamina.run.words import merge_env
+from lamina.values import dataclass, replace
 
 if TYPE_CHECKING:
     from lamina.image.view import Image

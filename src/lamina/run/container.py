@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from lamina.errors import Corrupt
@@ -12,6 +11,7 @@ from lamina.oci.digest import ChainID, Digest
 from lamina.run.mounts import MountKind, MountRequest
 from lamina.run.options import Options
 from lamina.run.words import Ulimit
+from lamina.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +22,7 @@ from lamina.run.create import volume_path
 from lamina.run.ground import Ground
 from lamina.run.lifecycle import state_of
 from lamina.run.mounts import MountKind
+from lamina.values import dataclass
 
 _LINKS = 40  # as many as the kernel follows (path_resolution(7))
 

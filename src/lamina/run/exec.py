@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from lamina.errors import Conflict, NotFound
 from lamina.run import control
@@ -16,6 +15,7 @@ from lamina.run.monitor import become_watcher
 from lamina.run.pump import Pump
 from lamina.run.state import LOST, State, Status
 from lamina.run.streams import Streams
+from lamina.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamina.oci.digest import ChainID, Digest
 from lamina.run.ledger import Ledger
+from lamina.values import dataclass
 
 if TYPE_CHECKING:
     from lamina.oci.config import ImageConfig

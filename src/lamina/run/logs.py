@@ -12,10 +12,10 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quote  # C speed where Python has it
 
 from lamina.run.clock import timestamp
+from lamina.values import dataclass
 
 PIECE = 16 * 1024  # bytes, as Docker's
 

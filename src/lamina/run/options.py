@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from lamina.errors import Invalid, Unsupported
 from lamina.run.mounts import MountRequest
 from lamina.run.words import Ulimit
+from lamina.values import dataclass, field
 
 DEFAULT_SHM = 64 * 1024 * 1024  # bytes, as Docker's
 MIN_MEMORY = 6 * 1024 * 1024  # bytes, Docker's least for -m

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lamina.errors import Invalid, Unsupported
 from lamina.run.owner import Owner
+from lamina.values import dataclass
 
 
 def pids(first: Owner) -> list[int]:

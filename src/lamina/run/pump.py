@@ -10,12 +10,12 @@ import os
 import select
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from lamina.run import control
 from lamina.run.logs import LogWriter
 from lamina.run.sink import Sink
+from lamina.values import dataclass, field
 
 _CHUNK = 64 * 1024
 _GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from lamina.errors import Corrupt
 from lamina.run.owner import Owner, owner_from_json
+from lamina.values import dataclass, field, replace
 
 LOST = 255  # the exit status of a container that ended with nobody looking
 

@@ -15,11 +15,11 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from lamina.errors import NotFound
 from lamina.run.mounts import check_volume_name
+from lamina.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

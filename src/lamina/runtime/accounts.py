@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from lamina.errors import NotFound
 from lamina.fs.mounts import RootPlan, opened
 from lamina.fs.root import Root
 from lamina.oci.bundle import User
+from lamina.values import dataclass
 
 _MAX_ID = 2**31 - 1  # moby refuses larger ones
 _MAX_SIZE = 16 * 1024 * 1024  # bytes of either file

@@ -10,10 +10,10 @@ import errno
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from lamina.errors import Denied, Unsupported
 from lamina.oci.bundle import Resources
+from lamina.values import dataclass
 
 _PARENT = "lamina"
 _REMOVAL = 2.0  # seconds that the kernel may take to let go of a group's last process

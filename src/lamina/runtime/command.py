@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lamina.errors import Invalid
@@ -21,6 +20,7 @@ from lamina.runtime.accounts import Accounts
 from lamina.runtime.container import Bundle, File, Source, Tree
 from lamina.runtime.host import Host
 from lamina.runtime.network import check_network
+from lamina.values import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal as signals
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from lamina.errors import Denied, Error, Invalid, NotFound, Unavailable
 from lamina.fs.mounts import RootPlan
 from lamina.oci import bundle as oci
+from lamina.values import dataclass, field
 
 
 class CommandNotFound(NotFound):

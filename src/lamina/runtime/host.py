@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 from lamina.errors import Denied, Unsupported
 from lamina.oci.bundle import Device
 from lamina.runtime import defaults
+from lamina.values import dataclass, field
 
 MACHINES = ("x86_64", "aarch64")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from typing import Any
 
 from lamina.fs import syscalls
@@ -12,6 +11,7 @@ from lamina.fs.mounts import Bind, RootPlan, reduced
 from lamina.runtime.container import Source, StartFailed, Stdio, Tree, failure
 from lamina.runtime.inside.report import receive, send
 from lamina.runtime.spawn import Streams, spawn
+from lamina.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

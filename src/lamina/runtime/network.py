@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from lamina.errors import Unsupported
+from lamina.values import dataclass
 
 NETWORKS = ("none", "host")
 

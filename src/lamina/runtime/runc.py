@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from typing import Any
 
 from lamina.errors import Unavailable, Unsupported
@@ -17,6 +16,7 @@ from lamina.oci import bundle as oci
 from lamina.runtime import cgroups, host
 from lamina.runtime.container import Bundle, Process, State, Stdio, start_time
 from lamina.runtime.launch import launch, plan_words, source_words
+from lamina.values import replace
 
 PROGRAMS = ("crun", "runc")
 _STATE = "/run/lamina"

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 
 from lamina.errors import Unsupported
 from lamina.fs import detached
+from lamina.values import dataclass
 
 _FIRST_FREE = 16  # above every number that a child is given
 _SIGNALS = [number for number in range(1, 65) if number not in (9, 19, 32, 33)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from functools import cache
 
 from lamina.errors import Corrupt
 from lamina.fs.owner import Owner, boot
 from lamina.oci.digest import ChainID, Digest
+from lamina.values import dataclass
 
 _NAME = "meta"
 

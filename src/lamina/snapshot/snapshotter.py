@@ -12,13 +12,13 @@ and never changes. Every method may be called by many processes at once on the s
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from lamina.errors import Conflict, NotFound
 from lamina.fs.mounts import RootPlan
 from lamina.layer.changes import Change
 from lamina.oci.digest import ChainID
+from lamina.values import dataclass
 
 
 class InUse(Conflict):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +12,7 @@ from lamina.fs.faults import told
 from lamina.fs.owner import Owner
 from lamina.oci.digest import ChainID, Digest
 from lamina.store.reach import reach
+from lamina.values import dataclass, field
 
 if TYPE_CHECKING:
     from lamina.store import Store

@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from lamina.oci.digest import Digest
 from lamina.store.blobs import Blobs
 from lamina.store.database import Database
 from lamina.store.reach import image_ids
+from lamina.values import dataclass
 
 if TYPE_CHECKING:
     import sqlite3

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from lamina.oci.digest import Digest
 from lamina.store.database import Database
+from lamina.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lamina.oci.digest import ChainID, Digest
 from lamina.store.reach import image_ids, reach
+from lamina.values import dataclass
 
 if TYPE_CHECKING:
     from lamina.store import Store

@@ -73,7 +73,12 @@ def _save_file(
         return
     aside = f"{path}.{os.getpid()}.aside"
     try:
-        with open(aside, "xb") as out:
+        try:
+            out = open(aside, "xb")  # noqa: SIM115  # closed below
+        except OSError as error:
+            error.filename = path  # the name that the caller knows
+            raise
+        with out:
             _write(source, images, out, form, platform)
         os.replace(aside, path)
     finally:

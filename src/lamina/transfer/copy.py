@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, cast
 
@@ -12,6 +11,7 @@ from lamina.oci.content import Fetcher, Pusher
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
 from lamina.oci.manifest import Index
+from lamina.values import dataclass
 
 
 class Outcome(StrEnum):

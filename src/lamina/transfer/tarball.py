@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lamina.errors import Invalid
@@ -15,6 +14,7 @@ from lamina.oci.config import History, RunConfig
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import ChainID, DiffID, Digest
 from lamina.oci.platform import Platform
+from lamina.values import dataclass
 
 if TYPE_CHECKING:
     from lamina.layer.compress import Kind

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from lamina.cli.template.values import Value
 from lamina.errors import Invalid
+from lamina.values import dataclass
 
 
 class TemplateError(Invalid):
