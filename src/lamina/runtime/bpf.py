@@ -49,7 +49,7 @@ def compile(filter: Seccomp) -> bytes:
     """The program, as packed `struct sock_filter`s in this machine's byte order.
 
     Names that no architecture here knows are passed over, as libseccomp does. Numbers newer than
-    every name in the filter give ENOSYS, so that a C library falls back to what is known.
+    every name in a filter that refuses give ENOSYS, so that a C library tries an older call.
     """
     tables = numbers()
     default = action(filter.default_action, filter.default_errno)
@@ -115,14 +115,15 @@ def _section(
             ranges.append((number, block))
 
     refused = [(_RETURN, 0, 0, default)]
-    unknown = [(_RETURN, 0, 0, action("SCMP_ACT_ERRNO", _ENOSYS))]
+    absent: Code = [(_RETURN, 0, 0, action("SCMP_ACT_ERRNO", _ENOSYS))]
     begin(0, refused)
     for number, of_number in sorted(by_number.items()):
         begin(number, _block(of_number, default))
         begin(number + 1, refused)
     newest = max(by_number, default=-1)
-    begin(newest + 1, unknown)
-    x32: Code = [(_AT_LEAST, 0, 1, _X32), *unknown] if is_x86 else []
+    if default < action("SCMP_ACT_LOG", None):  # what is refused otherwise
+        begin(newest + 1, absent)
+    x32: Code = [(_AT_LEAST, 0, 1, _X32), *absent] if is_x86 else []
     return [(_LOAD, 0, 0, _NUMBER), *x32, *_search(ranges)]
 
 

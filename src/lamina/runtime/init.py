@@ -45,8 +45,7 @@ def main() -> NoReturn:
         if message is None:
             os._exit(_SETUP_FAILED)
         orders: dict[str, Any] = message[0]
-        if orders["process"]["terminal"]:
-            from lamina.runtime.inside import terminal  # noqa: F401  # now, while it is the host's
+        _import(orders["process"])
         child = _join(orders) if "enter" in orders else _unshare(orders)
         if child:
             send(_REPORT, "pid", child)
@@ -58,6 +57,14 @@ def main() -> NoReturn:
         # Whatever it is, the outside must hear of it: there is no other ear.
         send(_REPORT, "error", "setup", f"{type(error).__name__}: {error}")
     os._exit(_SETUP_FAILED)
+
+
+def _import(process: dict[str, Any]) -> None:
+    """What is not always needed, while the path of modules is still the host's."""
+    if process["terminal"]:
+        from lamina.runtime.inside import terminal  # noqa: F401
+    if process.get("rlimits"):
+        import resource  # noqa: F401
 
 
 def _unshare(orders: dict[str, Any]) -> int:
@@ -76,7 +83,7 @@ def _join(orders: dict[str, Any]) -> int:
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
     try:
         _enter_cgroups(orders["cgroups"])
-        rights.limit(orders["process"])
+        rights.score(orders["process"])
         syscalls.setns(orders["enter"], sum(_NAMESPACES.values()))
         return syscalls.clone(syscalls.CLONE_PARENT)
     except OSError as error:
@@ -95,6 +102,7 @@ def _follow(orders: dict[str, Any]) -> NoReturn:
     syscalls.close_from(_REPORT + 1)
     os.umask(0o022)
     rights.move_to(process["cwd"])
+    rights.limit(process)
     rights.give_up(process, orders["capabilities"], orders["filter"], die_with_parent=orders["die"])
     if orders.get("init"):
         child = reaper.fork(with_terminal=process["terminal"])
@@ -112,7 +120,7 @@ def _prepare(orders: dict[str, Any]) -> None:
     kinds = {entry["type"] for entry in linux["namespaces"]}
     with_devices = orders["with_devices"]
     _enter_cgroups(orders["cgroups"])
-    rights.limit(orders["process"])
+    rights.score(orders["process"])
     try:
         if "cgroup" in kinds:
             syscalls.unshare(syscalls.CLONE_NEWCGROUP)

@@ -16,6 +16,7 @@ from lamina.oci import bundle as oci
 from lamina.runtime import cgroups, host
 from lamina.runtime.container import Bundle, Process, State, Stdio, start_time
 from lamina.runtime.launch import launch, plan_words, source_words
+from lamina.runtime.shim import OOM_MARK
 from lamina.values import replace
 
 PROGRAMS = ("crun", "runc")
@@ -57,6 +58,7 @@ class Runc:
             "sources": {target: source_words(s) for target, s in bundle.sources.items()},
             "places": places,
             "with_devices": bool(rules) and rules[0].allow,
+            "oom_counters": _oom_counters(bundle.id),
         }
         try:
             launched = launch("shim", orders, _streams(stdio, spec.process), is_parent=True)
@@ -66,8 +68,9 @@ class Runc:
         groups = cgroups.ControlGroup(_groups(bundle.id))
 
         def finish() -> bool:
+            killed = os.path.exists(f"{directory}/{OOM_MARK}")
             _remove(directory)
-            return False
+            return killed
 
         state = State(
             runtime=self.name,
@@ -184,6 +187,12 @@ def _unusable_hierarchies() -> list[str]:
     if all(h.is_v2 for h in found):
         return []
     return [h.path for h in found if h.is_v2 and not h.controllers & {"memory", "pids", "cpu"}]
+
+
+def _oom_counters(id: str) -> list[str]:
+    name = {True: "memory.events", False: "memory.oom_control"}
+    found = [h for h in cgroups.hierarchies() if "memory" in h.controllers]
+    return [f"{h.path}/lamina/{id}/{name[h.is_v2]}" for h in found]
 
 
 def _groups(id: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ORDERS, _REPORT = 3, 4
 _SIGKILL, _SIGTERM, _SIGCHLD = 9, 15, 17
 _SETUP_FAILED = 125
+OOM_MARK = "oom"  # a file in the bundle: memory ran out
 
 
 def main() -> NoReturn:
@@ -47,6 +48,7 @@ class _Shim:
         self._bundle: str = orders["bundle"]
         self._log = f"{self._bundle}/log-{os.getpid()}"
         self._pid_file = f"{self._bundle}/pid-{os.getpid()}"
+        self._ended: dict[int, int] = {}  # wait statuses of children that nobody waited for yet
 
     def run(self) -> int:
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
@@ -66,12 +68,24 @@ class _Shim:
             return self._wait(pid)
         finally:
             if is_first:
+                self._remember_oom()
                 self._quietly("delete", "--force", self._orders["id"])
             for path in (self._log, self._pid_file):
                 try:
                     os.unlink(path)
                 except FileNotFoundError:
                     pass
+
+    def _remember_oom(self) -> None:
+        """Leave a mark in the bundle, for the control groups go with the container."""
+        for path in self._orders["oom_counters"]:
+            try:
+                with open(path) as file:
+                    counts = dict(line.split()[:2] for line in file)
+            except OSError:
+                continue
+            if counts.get("oom_kill", "0") != "0":
+                os.close(os.open(f"{self._bundle}/{OOM_MARK}", os.O_CREAT | os.O_WRONLY, 0o600))
 
     def _attach(self) -> None:
         orders = self._orders
@@ -167,6 +181,7 @@ class _Shim:
             pid, status = os.waitpid(-1, 0)
             if pid == child:
                 return os.waitstatus_to_exitcode(status)
+            self._ended[pid] = status  # perhaps the container, which may be as quick as this
 
     def _wait(self, pid: int) -> int:
         """The exit status of the container; a SIGTERM, or the end of our parent, kills it."""
@@ -174,29 +189,26 @@ class _Shim:
         if self._orders["die"]:
             syscalls.prctl(syscalls.PR_SET_PDEATHSIG, _SIGTERM)
         while True:
-            status = _bury(pid)
-            if status is not None:
+            self._bury()
+            if pid in self._ended:
                 syscalls.unblock_signals()
-                return status
+                code = os.waitstatus_to_exitcode(self._ended[pid])
+                return code if code >= 0 else 128 - code
             if syscalls.next_signal() == _SIGTERM:
                 try:
                     os.kill(pid, _SIGKILL)
                 except ProcessLookupError:
                     pass
 
-
-def _bury(wanted: int) -> int | None:
-    found = None
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return _SETUP_FAILED if found is None else found
-        if pid == 0:
-            return found
-        if pid == wanted:
-            code = os.waitstatus_to_exitcode(status)
-            found = code if code >= 0 else 128 - code
+    def _bury(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._ended[pid] = status
 
 
 def missing(root: int, paths: list[str]) -> list[str]:

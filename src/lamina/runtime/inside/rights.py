@@ -17,11 +17,21 @@ _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _LAST_CAPABILITY = 63
 
 
+def score(process: dict[str, Any]) -> None:
+    """The OOM score, while /proc is still the host's."""
+    if "oomScoreAdj" in process:
+        try:
+            with open("/proc/self/oom_score_adj", "w") as file:
+                file.write(str(process["oomScoreAdj"]))
+        except OSError as error:
+            raise Refused("setup", explain("setting the OOM score", error)) from error
+
+
 def limit(process: dict[str, Any]) -> None:
-    """Resource limits and the OOM score, while /proc is still the host's."""
+    """Resource limits; late, for they would bind the preparations too."""
     limits = process.get("rlimits", ())
     if limits:
-        import resource
+        import resource  # `init` has seen to it that the host's is loaded
     for entry in limits:
         infinity = 2**64 - 1
         pair = tuple(-1 if entry[key] == infinity else entry[key] for key in ("soft", "hard"))
@@ -29,12 +39,6 @@ def limit(process: dict[str, Any]) -> None:
             resource.setrlimit(getattr(resource, entry["type"]), (pair[0], pair[1]))
         except (OSError, ValueError) as error:
             raise Refused("setup", f'setting limit "{entry["type"]}": {error}') from error
-    if "oomScoreAdj" in process:
-        try:
-            with open("/proc/self/oom_score_adj", "w") as file:
-                file.write(str(process["oomScoreAdj"]))
-        except OSError as error:
-            raise Refused("setup", explain("setting the OOM score", error)) from error
 
 
 def move_to(path: str) -> None:
