@@ -48,7 +48,10 @@ def entries(store: Store, layer: Layer) -> Sequence[Entry]:
 
     known = store.indexes.get(layer.diff_id)
     if known is not None:
-        return index.decode(known)
+        try:
+            return index.decode(known)
+        except Corrupt:
+            pass  # of an older form, or damaged: the layer itself has the truth
     return _learn(store, layer)[0]
 
 
