@@ -27,9 +27,10 @@ from lamina.oci.digest import Digest
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_OPEN = 64  # directories kept open, on top of those in use
+_OPEN = 128  # directories kept open, on top of those in use
 _HOLES = 1 << 30  # bytes of holes hashed as zeros per layer; files beyond have no digest
 _ZEROS = bytes(1 << 16)
+_DEFAULT_ACL = "system.posix_acl_default"
 _PLNK = whiteout.META_PREFIX + "plnk"  # where AUFS kept the files that hard links point at
 
 
@@ -39,9 +40,11 @@ class Extraction:
     def __init__(self, root_fd: int, *, as_changeset: bool) -> None:
         self._root = Root(root_fd)
         self._as_changeset = as_changeset
-        self._user = os.geteuid(), os.getegid()
+        self._uid, self._gid = os.geteuid(), os.getegid()
+        self._masked = ~(0o777 & ~_umask())  # mode bits that open and mkdir would not set
         self._fds: dict[str, int] = {}
-        self._inherits: set[int] = set()  # of those, the set-GID ones: they give their group on
+        # Of those, the ones that give on a group (set-GID) or a mode (a default ACL).
+        self._inherits: set[int] = set()
         self._made: set[int] = set()  # hashes of the paths that this archive has made
         self._times: dict[
             str, int
@@ -59,8 +62,8 @@ class Extraction:
         self._fds.clear()
         self._inherits.clear()
 
-    def _parent(self, directory: str, pinned: int = -1) -> int:
-        """An O_PATH descriptor of `directory`, made if missing; `pinned` stays open, too."""
+    def _parent(self, directory: str) -> int:
+        """An O_PATH descriptor of `directory`, made if missing; good until the next call."""
         fd = self._fds.get(directory)
         if fd is not None:
             return fd
@@ -71,14 +74,18 @@ class Extraction:
             except FileNotFoundError:
                 self._root.makedirs(directory)
                 fd = self._root.open(directory, _LOOK)
-        if len(self._fds) >= _OPEN:
-            oldest = next(key for key, value in self._fds.items() if value != pinned)
-            self._inherits.discard(self._fds[oldest])
-            os.close(self._fds.pop(oldest))
-        self._fds[directory] = fd
-        if os.fstat(fd).st_mode & stat.S_ISGID:
-            self._inherits.add(fd)
+        self._remember(directory, fd, gives_on=_gives_on(fd))
         return fd
+
+    def _remember(self, directory: str, fd: int, *, gives_on: bool) -> None:
+        """Keep `fd` open, and close the one kept longest if there are too many."""
+        if len(self._fds) >= _OPEN:
+            oldest = self._fds.pop(next(iter(self._fds)))
+            self._inherits.discard(oldest)
+            os.close(oldest)
+        self._fds[directory] = fd
+        if gives_on:
+            self._inherits.add(fd)
 
     def _step(self, directory: str) -> int:
         """`directory` from the one that holds it, if that is open and no link is met; else -1."""
@@ -132,11 +139,12 @@ class Extraction:
             self._node(entry, parent, name)
 
     def _file(self, entry: Entry, reader: Reader, parent: int, name: str) -> None:
+        mode = entry.mode
         try:
-            fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+            fd = os.open(name, _CREATE, mode, dir_fd=parent)
         except FileExistsError:
             parent = self._clear(entry.path, parent, name)
-            fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+            fd = os.open(name, _CREATE, mode, dir_fd=parent)
         try:
             if entry.sparse is None and (data := reader.whole()) is not None:
                 if data and os.write(fd, data) != len(data):
@@ -146,15 +154,22 @@ class Extraction:
             else:
                 digest = self._long(entry, reader, fd)
                 entry.digest = Digest("sha256:" + digest) if digest else None
-            if (entry.uid, entry.gid) != self._user or parent in self._inherits:
+            inherits = parent in self._inherits
+            if entry.uid != self._uid or entry.gid != self._gid or inherits:
                 os.fchown(fd, entry.uid, entry.gid)
+                inherits = True
             # After the owner, which clears the set-ID bits and security.capability.
-            os.fchmod(fd, entry.mode)
+            if inherits or mode & self._masked:
+                os.fchmod(fd, mode)
             if entry.xattrs:
                 self._note(write_xattrs(fd, entry.xattrs))
             os.utime(fd, ns=(entry.mtime, entry.mtime))
         finally:
             os.close(fd)
+
+    def _is_foreign(self, entry: Entry, parent: int) -> bool:
+        """Whether what is made in `parent` would not have the owner that `entry` wants."""
+        return entry.uid != self._uid or entry.gid != self._gid or parent in self._inherits
 
     def _long(self, entry: Entry, reader: Reader, fd: int) -> str | None:
         """Write a file piece by piece, leaving its holes; its hexadecimal SHA-256, if taken."""
@@ -177,35 +192,45 @@ class Extraction:
         return hasher.hexdigest() if hasher is not None else None
 
     def _directory(self, entry: Entry, parent: int, name: str) -> None:
-        path = entry.path
-        fresh = True
+        path, mode = entry.path, entry.mode
         try:
-            os.mkdir(name, 0o700, dir_fd=parent)
+            os.mkdir(name, mode, dir_fd=parent)
         except FileExistsError:
             found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            fresh = not stat.S_ISDIR(found.st_mode)
-            if fresh:
-                parent = self._clear(path, parent, name)
-                os.mkdir(name, 0o700, dir_fd=parent)
-        if not fresh or (entry.uid, entry.gid) != self._user or parent in self._inherits:
+            if stat.S_ISDIR(found.st_mode):
+                self._existing_directory(entry, parent, name)
+                return
+            parent = self._clear(path, parent, name)
+            os.mkdir(name, mode, dir_fd=parent)
+        is_foreign = self._is_foreign(entry, parent)
+        if is_foreign:
             os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
-        os.chmod(name, entry.mode, dir_fd=parent)
-        if not fresh:
-            self._drop_xattrs(entry, parent, name)
-            if (known := self._fds.get("" if path == "." else path)) is not None:
-                self._inherits.discard(known)
-                if entry.mode & stat.S_ISGID:
-                    self._inherits.add(known)
+        if is_foreign or mode & self._masked:
+            os.chmod(name, mode, dir_fd=parent)
         if entry.xattrs:
             self._note(write_xattrs(xattr_path(parent, name), entry.xattrs))
         self._times[path] = entry.mtime
+        # What comes next is mostly what is in it.
+        fd = os.open(name, _LOOK | os.O_NOFOLLOW, dir_fd=parent)
+        gives_on = bool(mode & stat.S_ISGID or entry.xattrs or parent in self._inherits)
+        if path in self._fds:
+            os.close(self._fds.pop(path))
+        self._remember(path, fd, gives_on=gives_on)
 
-    def _drop_xattrs(self, entry: Entry, parent: int, name: str) -> None:
-        """Remove what the lower directory had and the layer's does not, labels excepted."""
+    def _existing_directory(self, entry: Entry, parent: int, name: str) -> None:
+        """Make a lower layer's directory this layer's: what is in it stays."""
+        os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        os.chmod(name, entry.mode, dir_fd=parent)
         target = xattr_path(parent, name)
         for key in read_xattrs(target):
             if key not in entry.xattrs and key != "security.selinux":
                 os.removexattr(target, key, follow_symlinks=False)
+        if entry.xattrs:
+            self._note(write_xattrs(target, entry.xattrs))
+        known = self._fds.get("" if entry.path == "." else entry.path)
+        if known is not None:
+            self._inherits.add(known)  # it may have become so: being careful costs little
+        self._times[entry.path] = entry.mtime
 
     def _hardlink(self, entry: Entry, parent: int, name: str) -> None:
         directory, _, target = entry.link.rpartition("/")
@@ -246,7 +271,7 @@ class Extraction:
         except FileExistsError:
             parent = self._clear(entry.path, parent, name)
             _make(entry, parent, name)
-        if (entry.uid, entry.gid) != self._user or parent in self._inherits:
+        if self._is_foreign(entry, parent):
             os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
         if entry.type is not SYMLINK:
             os.chmod(name, entry.mode, dir_fd=parent)
@@ -356,18 +381,59 @@ class Extraction:
         if self._linked:
             self._root.remove(_PLNK)
             self.close()
-        for path, mtime in self._times.items():
-            directory, _, name = path.rpartition("/")
-            parent = self._existing(directory)
-            if parent is not None:
-                try:
-                    os.utime(name, ns=(mtime, mtime), dir_fd=parent, follow_symlinks=False)
-                except FileNotFoundError:
-                    pass  # removed later in the same archive
+        self.close()
+        self._set_times()
         return tuple(
             f'the file system cannot keep the attribute "{printable(name)}" ({count} times)'
             for name, count in sorted(self._refused.items())
         )
+
+    def _set_times(self) -> None:
+        """Give every directory its time, going through each parent once."""
+        above, parent = "", os.dup(self._root.fd)
+        try:
+            for path in sorted(self._times, key=_above):
+                directory, _, name = path.rpartition("/")
+                if directory != above:
+                    try:
+                        fd = self._root.open(directory, _LOOK)
+                    except (FileNotFoundError, NotADirectoryError):
+                        continue  # removed later in the same archive
+                    os.close(parent)
+                    above, parent = directory, fd
+                mtime = self._times[path]
+                try:
+                    os.utime(name, ns=(mtime, mtime), dir_fd=parent, follow_symlinks=False)
+                except FileNotFoundError:
+                    pass  # likewise
+        finally:
+            os.close(parent)
+
+
+def _above(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _gives_on(fd: int) -> bool:
+    """Whether what is made in a directory takes its group or its mode from it."""
+    if os.fstat(fd).st_mode & stat.S_ISGID:
+        return True
+    try:
+        return _DEFAULT_ACL in os.listxattr(f"/proc/self/fd/{fd}")
+    except OSError:
+        return True  # not known: set everything
+
+
+def _umask() -> int:
+    """This process's umask, read without setting it, which other threads would notice."""
+    try:
+        with open("/proc/self/status", "rb") as status:
+            for line in status:
+                if line.startswith(b"Umask:"):
+                    return int(line[6:], 8)
+    except OSError:
+        pass
+    return 0o777  # not known: no bit counts as set by open
 
 
 def _make(entry: Entry, parent: int, name: str) -> None:

@@ -1,22 +1,22 @@
 """A layer's table of contents, kept beside it.
 
-Stored as a magic line, then zstd frames of up to 1024 entries each: JSON lists, in the tar's
-order, of the fields of `Entry` with what is usual left off at the end. A layer of a million
-entries takes some 60 MB of memory this way, where a list of entries would take 600.
+Stored as a magic line, a count, then zstd frames of up to 1024 entries each: JSON objects that
+hold the entries field by field, in the tar's order. A layer of a million entries takes some 50 MB
+of memory this way, where a list of entries would take 600.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, cast, overload
+from typing import Any, overload
 
 from lamina.errors import Corrupt
 from lamina.layer.compress import zstd_module
 from lamina.layer.entry import Entry, EntryType
 from lamina.oci.digest import Digest
 
-_MAGIC = b"lamina-index 1\n"
+_MAGIC = b"lamina-index 2\n"
 _BATCH = 1024  # entries per frame
 _LEVEL = 1
 _LENGTH = 4  # bytes of the length before each frame, and of its count of entries
@@ -52,8 +52,7 @@ class Index(Sequence[Entry]):
             self._rows = []
 
     def _pack(self) -> bytes:
-        rows = [_row(entry) for entry in self._rows]
-        return bytes(self._zstd.compress(self._encode(rows).encode(), _LEVEL))
+        return bytes(self._zstd.compress(self._encode(_columns(self._rows)).encode(), _LEVEL))
 
     def __len__(self) -> int:
         return self._length
@@ -72,17 +71,16 @@ class Index(Sequence[Entry]):
         if frame == len(self._frames):
             return self._rows[row]
         if self._cached[0] != frame:
-            self._cached = (frame, [_entry(found) for found in self._decode(self._frames[frame])])
+            self._cached = (frame, self._decode(self._frames[frame]))
         return self._cached[1][row]
 
     def __iter__(self) -> Iterator[Entry]:
         for frame in self._frames:
-            for row in self._decode(frame):
-                yield _entry(row)
+            yield from self._decode(frame)
         yield from self._rows
 
-    def _decode(self, frame: bytes) -> list[list[Any]]:
-        return cast("list[list[Any]]", json.loads(self._zstd.decompress(frame)))
+    def _decode(self, frame: bytes) -> list[Entry]:
+        return _entries(json.loads(self._zstd.decompress(frame)))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or len(other) != self._length:
@@ -119,77 +117,77 @@ class Index(Sequence[Entry]):
             raise Corrupt("a layer's index is cut short", hint="it can be made again")
         try:
             if index._length % _BATCH:
-                index._rows = [_entry(row) for row in index._decode(index._frames.pop())]
-        except (index._zstd.ZstdError, ValueError):
+                index._rows = index._decode(index._frames.pop())
+        except (index._zstd.ZstdError, ValueError, KeyError, TypeError):
             raise Corrupt("a layer's index is damaged", hint="it can be made again") from None
         return index
 
 
-def _row(entry: Entry) -> list[object]:
-    kind = entry.type
-    row: list[object] = [
-        entry.path,
-        _CODES[kind],
-        entry.mode,
-        entry.uid,
-        entry.gid,
-        entry.mtime,
-        entry.offset,
-        entry.size,
+def _columns(batch: list[Entry]) -> dict[str, object]:
+    """A batch, field by field: lists, or for fields that are rarely set the places where they are.
+
+    Column by column is several times faster than row by row, and compresses better.
+    """
+    return {
+        "type": "".join([_CODES[entry.type] for entry in batch]),
+        "path": [entry.path for entry in batch],
+        "mode": [entry.mode for entry in batch],
+        "uid": [entry.uid for entry in batch],
+        "gid": [entry.gid for entry in batch],
+        "size": [entry.size for entry in batch],
+        "mtime": [entry.mtime for entry in batch],
+        "offset": [entry.offset for entry in batch],
+        "digest": [_hexadecimal(entry.digest) if entry.digest else "" for entry in batch],
+        "link": {at: entry.link for at, entry in enumerate(batch) if entry.link},
+        "device": {at: entry.device for at, entry in enumerate(batch) if entry.device != (0, 0)},
+        "xattrs": {
+            at: {name: value.decode("latin-1") for name, value in entry.xattrs.items()}
+            for at, entry in enumerate(batch)
+            if entry.xattrs
+        },
+        "sparse": {at: entry.sparse for at, entry in enumerate(batch) if entry.sparse is not None},
+        "owner": {
+            at: (entry.uname, entry.gname)
+            for at, entry in enumerate(batch)
+            if entry.uname or entry.gname
+        },
+    }
+
+
+def _entries(columns: dict[str, Any]) -> list[Entry]:
+    """The batch that `_columns` took apart."""
+    batch = [
+        Entry(path, _KINDS[code], mode, uid, gid, size, mtime, "", _NO_DEVICE, {}, offset)
+        for path, code, mode, uid, gid, size, mtime, offset in zip(
+            columns["path"],
+            columns["type"],
+            columns["mode"],
+            columns["uid"],
+            columns["gid"],
+            columns["size"],
+            columns["mtime"],
+            columns["offset"],
+            strict=True,
+        )
     ]
-    digest = ""
-    if entry.digest is not None:
-        digest = entry.digest[7:] if entry.digest[:7] == "sha256:" else entry.digest
-    if (
-        entry.uname
-        or entry.gname
-        or entry.xattrs
-        or entry.sparse is not None
-        or entry.device != _NO_DEVICE
-    ):
-        xattrs = {name: value.decode("latin-1") for name, value in entry.xattrs.items()}
-        row += (digest, entry.link, entry.device, xattrs, entry.sparse, entry.uname, entry.gname)
-    elif entry.link:
-        row += (digest, entry.link)
-    elif digest:
-        row.append(digest)
-    return row
+    for entry, digest in zip(batch, columns["digest"], strict=True):
+        if digest:
+            entry.digest = Digest(digest if ":" in digest else f"sha256:{digest}")
+    for at, link in columns["link"].items():
+        batch[int(at)].link = link
+    for at, (major, minor) in columns["device"].items():
+        batch[int(at)].device = major, minor
+    for at, xattrs in columns["xattrs"].items():
+        batch[int(at)].xattrs = {name: text.encode("latin-1") for name, text in xattrs.items()}
+    for at, sparse in columns["sparse"].items():
+        batch[int(at)].sparse = tuple((start, length) for start, length in sparse)
+    for at, (uname, gname) in columns["owner"].items():
+        batch[int(at)].uname, batch[int(at)].gname = uname, gname
+    return batch
 
 
-def _entry(row: list[Any]) -> Entry:
-    path, code, mode, uid, gid, mtime, offset, size, *rest = row
-    if not rest:
-        return Entry(path, _KINDS[code], mode, uid, gid, size, mtime, "", (0, 0), {}, offset)
-    if len(rest) <= 2:
-        digest, link = rest if len(rest) == 2 else (rest[0], "")
-        return Entry(
-            path, _KINDS[code], mode, uid, gid, size, mtime, link, (0, 0), {}, offset,
-            None, _digest(digest),
-        )  # fmt: skip
-    digest, link, device, xattrs, sparse, uname, gname = rest
-    return Entry(
-        path,
-        _KINDS[code],
-        mode,
-        uid,
-        gid,
-        size,
-        mtime,
-        link,
-        tuple(device),
-        {name: value.encode("latin-1") for name, value in xattrs.items()},
-        offset,
-        None if sparse is None else tuple((start, length) for start, length in sparse),
-        _digest(digest),
-        uname,
-        gname,
-    )
-
-
-def _digest(text: str) -> Digest | None:
-    if not text:
-        return None
-    return Digest(text) if ":" in text else Digest(f"sha256:{text}")
+def _hexadecimal(digest: Digest) -> str:
+    return digest[7:] if digest[:7] == "sha256:" else digest
 
 
 def encode(entries: Iterable[Entry]) -> bytes:
@@ -207,5 +205,5 @@ def decode(data: bytes) -> list[Entry]:
     index = Index.from_bytes(data)
     try:
         return list(index)
-    except (index._zstd.ZstdError, ValueError, KeyError):
+    except (index._zstd.ZstdError, ValueError, KeyError, TypeError):
         raise Corrupt("a layer's index is damaged", hint="it can be made again") from None

@@ -1,0 +1,163 @@
+"""How fast a layer of many small files is unpacked, beside GNU tar and umoci.
+
+    python bench/unpack.py [--runs N] [--entries N] [DIRECTORY ...]
+
+Each round unpacks the same tar.gz with every tool in turn (A B C A B C ...), into a new directory
+in each DIRECTORY given (/dev/shm, and the working directory's file system, if none is), and the
+medians are printed with the ratio to ours. Ours also takes two digests of the whole and one of
+every file, and keeps an index; tar and umoci do not. Packing is measured beside `tar | sha256sum`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from workloads import node_modules
+
+OURS = """
+import os, resource, sys, time
+from lamina.layer.apply import apply
+fd = os.open(sys.argv[2], os.O_RDONLY | os.O_DIRECTORY)
+begun = time.perf_counter()
+with open(sys.argv[1], "rb") as stream:
+    apply(stream, fd)
+print(time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+PACK = """
+import sys, time
+from pathlib import Path
+from lamina.layer.changes import tree_changes
+from lamina.layer.diff import pack
+begun = time.perf_counter()
+with open("/dev/null", "wb") as out:
+    pack(tree_changes(None, Path(sys.argv[1])), out)
+print(time.perf_counter() - begun, 0)
+"""
+
+
+def _timed(command: list[str]) -> float:
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - begun
+
+
+def _ours(script: str, *arguments: str) -> tuple[float, int]:
+    """Seconds without the interpreter's start, and KiB of memory at most."""
+    command = [sys.executable, "-c", script, *arguments]
+    seconds, memory = subprocess.run(
+        command, check=True, capture_output=True, text=True
+    ).stdout.split()
+    return float(seconds), int(memory)
+
+
+def _layout(place: Path, blob: Path, plain: bytes) -> Path:
+    """An OCI layout with the layer, for umoci."""
+    layout = place / "layout"
+    (layout / "blobs/sha256").mkdir(parents=True)
+
+    def put(data: bytes) -> dict[str, object]:
+        digest = hashlib.sha256(data).hexdigest()
+        (layout / "blobs/sha256" / digest).write_bytes(data)
+        return {"digest": f"sha256:{digest}", "size": len(data)}
+
+    kind = "application/vnd.oci.image"
+    layer = {"mediaType": f"{kind}.layer.v1.tar+gzip", **put(blob.read_bytes())}
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(plain).hexdigest()}"]},
+    }
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{kind}.manifest.v1+json",
+        "config": {"mediaType": f"{kind}.config.v1+json", **put(json.dumps(config).encode())},
+        "layers": [layer],
+    }
+    entry = {
+        "mediaType": f"{kind}.manifest.v1+json",
+        **put(json.dumps(manifest).encode()),
+        "annotations": {"org.opencontainers.image.ref.name": "latest"},
+    }
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    return layout
+
+
+def _round(tools: dict[str, Callable[[str], float]], where: Path) -> dict[str, float]:
+    seconds = {}
+    for name, tool in tools.items():
+        place = tempfile.mkdtemp(prefix="lamina-bench-", dir=where)
+        try:
+            seconds[name] = tool(place)
+        finally:
+            shutil.rmtree(place)
+    return seconds
+
+
+def _report(title: str, rounds: list[dict[str, float]]) -> None:
+    print(title)
+    medians = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+    ours = medians["lamina"]
+    for name, median in medians.items():
+        print(f"  {name:20} {median:7.3f} s   {median / ours:5.2f} x lamina")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--entries", type=int, default=44_000)
+    parser.add_argument("where", nargs="*", type=Path, default=[Path("/dev/shm"), Path.cwd()])
+    options = parser.parse_args()
+    memory = 0
+
+    def unpack(place: str) -> float:
+        nonlocal memory
+        seconds, used = _ours(OURS, str(blob), place)
+        memory = max(memory, used)
+        return seconds
+
+    with tempfile.TemporaryDirectory(prefix="lamina-bench-", dir=options.where[0]) as scratch:
+        tar, blob = Path(scratch, "layer.tar"), Path(scratch, "layer.tar.gz")
+        with tar.open("wb") as out:
+            count = node_modules(out, entries=options.entries)
+        plain = tar.read_bytes()
+        blob.write_bytes(gzip.compress(plain, 6, mtime=0))
+        print(f"{count} entries, {len(plain)} bytes, {blob.stat().st_size} compressed")
+        tools: dict[str, Callable[[str], float]] = {"lamina": unpack}
+        if shutil.which("tar"):
+            tools["tar xzf"] = lambda place: _timed(["tar", "xzf", str(blob), "-C", place])
+        if shutil.which("umoci"):
+            layout = _layout(Path(scratch), blob, plain)
+            tools["umoci raw unpack"] = lambda place: _timed(
+                ["umoci", "raw", "unpack", "--image", f"{layout}:latest", f"{place}/root"]
+            )
+        for where in options.where:
+            _report(f"unpack in {where}", [_round(tools, where) for _ in range(options.runs)])
+        print(f"  lamina's memory at most: {memory // 1024} MiB")
+        tree = Path(scratch, "tree")
+        tree.mkdir()
+        subprocess.run(["tar", "xf", str(tar), "-C", str(tree)], check=True)
+        pipe = f"tar cf - -C {tree} . | sha256sum"
+        packers: dict[str, Callable[[str], float]] = {
+            "lamina": lambda _: _ours(PACK, str(tree))[0],
+            "tar c | sha256sum": lambda _: _timed(["sh", "-c", pipe]),
+        }
+        _report("pack", [_round(packers, Path(scratch)) for _ in range(options.runs)])
+
+
+if __name__ == "__main__":
+    os.environ.pop("PYTHONPATH", None)
+    main()
