@@ -304,7 +304,7 @@ def _raw(view: View) -> Iterator[None]:
     import tty
 
     before = termios.tcgetattr(view.stdin)
-    tty.setraw(view.stdin)
+    tty.setraw(view.stdin, termios.TCSANOW)  # what was typed already is not thrown away
     try:
         yield
     finally:
