@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
+from lamina import values
 from lamina.dockerfile import DockerfileErrors, Span, instruction, parse
 from lamina.dockerfile import instructions as ins
 from lamina.errors import Invalid
@@ -229,6 +228,6 @@ def test_instructions_are_values() -> None:
     (other,) = stage_of("USER a")
     assert one == other
     assert hash(one) == hash(other)
-    assert dataclasses.replace(one, keyword="user") != one
+    assert values.replace(one, keyword="user") != one
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.name = "x"  # type: ignore[misc]
