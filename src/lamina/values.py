@@ -28,6 +28,8 @@ else:
 
     class _Field:
         __slots__ = ("compare", "default", "factory", "hash", "kw_only", "name", "repr")
+        init = True  # these two are what `dataclasses.replace` looks at
+        _field_type = None
 
         def __init__(self, default, factory, compare, hash, repr):
             self.name = ""
@@ -52,7 +54,7 @@ else:
 
     def replace(value, /, **changes):
         """A copy of `value` with some fields changed."""
-        for name in type(value).__fields__:
+        for name in type(value).__dataclass_fields__:
             if name not in changes:
                 changes[name] = getattr(value, name)
         return type(value)(**changes)
@@ -61,15 +63,16 @@ else:
         own = _own_fields(cls, kw_only)
         fields = {}
         for base in reversed(cls.__mro__[1:]):
-            fields.update(base.__dict__.get("__fields__", {}))
+            fields.update(base.__dict__.get("__dataclass_fields__", {}))
         fields.update(own)
         if slots:
             cls = _with_slots(cls, own)
         else:
             for name, each in own.items():
                 _set_default(cls, name, each)
-        cls.__fields__ = fields
+        cls.__dataclass_fields__ = fields
         cls.__match_args__ = tuple(n for n, each in fields.items() if not each.kw_only)
+        cls.__replace__ = replace  # for copy.replace (Python 3.13)
         namespace = cls.__dict__
         if "__init__" not in namespace:
             cls.__init__ = _lazy_init(cls, frozen)
@@ -146,7 +149,7 @@ else:
     def _compiled_init(cls, frozen):
         names = {"_missing": _MISSING, "_set": object.__setattr__}
         positional, named, body = [], [], []
-        for name, each in cls.__fields__.items():
+        for name, each in cls.__dataclass_fields__.items():
             text, value = name, name
             if each.default is not _MISSING:
                 names[f"_default_{name}"] = each.default
@@ -185,7 +188,7 @@ else:
         return __hash__
 
     def _repr(self):
-        fields = type(self).__fields__.items()
+        fields = type(self).__dataclass_fields__.items()
         shown = ", ".join(f"{n}={getattr(self, n)!r}" for n, each in fields if each.repr)
         return f"{type(self).__qualname__}({shown})"
 
@@ -196,10 +199,10 @@ else:
         raise FrozenInstanceError(f"cannot delete field {name!r}")
 
     def _getstate(self):
-        return [getattr(self, name) for name in type(self).__fields__]
+        return [getattr(self, name) for name in type(self).__dataclass_fields__]
 
     def _setstate(self, state):
-        for name, value in zip(type(self).__fields__, state, strict=True):
+        for name, value in zip(type(self).__dataclass_fields__, state, strict=True):
             object.__setattr__(self, name, value)
 
 

@@ -82,6 +82,7 @@ def test_a_value_keeps_its_promises(point: Any, named: Any, box: Any) -> None:
 def test_replace_changes_only_what_is_named() -> None:
     point = OURS[0]
     assert values.replace(point(1), y=5) == point(1, 5)
+    assert dataclasses.replace(point(1), y=5) == point(1, 5)
 
 
 @values.dataclass(frozen=True, slots=True)

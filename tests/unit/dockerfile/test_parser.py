@@ -229,5 +229,5 @@ def test_instructions_are_values() -> None:
     assert one == other
     assert hash(one) == hash(other)
     assert values.replace(one, keyword="user") != one
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         one.name = "x"  # type: ignore[misc]
