@@ -6,7 +6,9 @@ a user without a group gets its own from /etc/passwd, and then its supplementary
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable
 
 from lamina.errors import NotFound
@@ -138,10 +140,17 @@ def _content(root: Root, path: str) -> bytes:
     try:
         # Without waiting for a writer, should the image have a FIFO of that name.
         fd = root.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    except (FileNotFoundError, NotADirectoryError):
-        return b""
-    with os.fdopen(fd, "rb") as file:
-        return b"" if os.path.isdir(f"/proc/self/fd/{fd}") else file.read(_MAX_SIZE) or b""
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return b""
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return b""
+        with open(fd, "rb", closefd=False) as file:
+            return file.read(_MAX_SIZE)
+    finally:
+        os.close(fd)
 
 
 def _lines(data: bytes, least: int) -> list[list[str]]:

@@ -225,7 +225,7 @@ def _process(
 
 def _cwd(config: RunConfig, options: Options) -> str:
     cwd = options.cwd or config.working_dir or "/"
-    return posixpath.normpath(posixpath.join("/", cwd))
+    return _normal(posixpath.join("/", cwd))
 
 
 def _environment(config: RunConfig, options: Options, home: str) -> tuple[str, ...]:
@@ -335,12 +335,18 @@ def _namespaces(network: str) -> tuple[str, ...]:
 
 def _nested_order(mounts: tuple[AnyMount, ...]) -> tuple[AnyMount, ...]:
     """Parents before what lies in them; of two at one target the later one counts."""
-    last = {posixpath.normpath(mount.target): mount for mount in mounts}
+    last = {_normal(mount.target): mount for mount in mounts}
     for target in last:
         if not target.startswith("/") or target == "/":
             raise Invalid(f'"{target}" is not a mount target', hint="an absolute path below /")
     ordered = sorted(last.items(), key=lambda item: item[0].count("/"))
     return tuple(replace(mount, target=target) for target, mount in ordered)
+
+
+def _normal(path: str) -> str:
+    # POSIX leaves "//" alone, where Linux does not.
+    path = posixpath.normpath(path)
+    return path[1:] if path.startswith("//") else path
 
 
 def _base_mounts(options: Options, own: tuple[AnyMount, ...]) -> tuple[oci.Mount, ...]:
