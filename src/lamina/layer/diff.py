@@ -114,9 +114,7 @@ def _file(writer: TarWriter, change: Change, entry: Entry) -> str:
                 data += more
             if len(data) < size:
                 data = data.ljust(size, b"\0")
-            writer.begin(entry)
-            writer.data(data)
-            writer.pad(size)
+            writer.add(entry, data)
             return hashlib.sha256(data).hexdigest()
         if size - os.fstat(fd).st_blocks * 512 >= _SPARSE:
             extents = tuple(data_extents(fd, size))

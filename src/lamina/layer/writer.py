@@ -9,6 +9,7 @@ and sparse files (GNU format 1.0, which GNU tar, libarchive, Go and Python read)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from zlib import adler32
 
 from lamina.layer import pax
 from lamina.layer.entry import BLOCK, CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry
@@ -25,6 +26,7 @@ _FLAGS = {
     FIFO: b"6",
 }
 _ZEROS = bytes(BLOCK_SIZE)
+_SMALL = 1 << 16  # bytes of data that are worth copying to write once
 _NO_DEVICE = b"0000000\x000000000\x00"
 
 Data = bytes | bytearray | memoryview
@@ -45,6 +47,12 @@ class TarWriter:
 
         ValueError if `source` is not `entry.stored` bytes long, for then the archive is broken.
         """
+        if isinstance(source, bytes) and entry.type is FILE and len(source) == entry.size <= _SMALL:
+            head = quick_header(entry)
+            if head:
+                entry.offset = self.offset + BLOCK_SIZE
+                self._put(head + source + _ZEROS[: -len(source) & (BLOCK_SIZE - 1)])
+                return
         self.begin(entry)
         stored = entry.stored if entry.type is FILE else 0
         done = 0
@@ -58,6 +66,11 @@ class TarWriter:
 
     def begin(self, entry: Entry) -> None:
         """Write the headers of `entry`; the caller goes on with `data` and `pad`."""
+        head = quick_header(entry)
+        if head:
+            self._put(head)
+            entry.offset = self.offset
+            return
         lead, header, opening = headers(entry)
         if lead:
             self._put(lead)
@@ -82,6 +95,53 @@ class TarWriter:
     def _put(self, data: Data) -> None:
         self._write(data)
         self.offset += len(data)
+
+
+def quick_header(entry: Entry) -> bytes:
+    """The header of an entry as nearly all are; b"" where more than a plain header is needed.
+
+    The same bytes that `headers` would give.
+    """
+    kind = entry.type
+    path = entry.path
+    flag = _QUICK.get(kind)
+    if (
+        flag is None
+        or entry.xattrs
+        or entry.sparse is not None
+        or entry.uname
+        or entry.gname
+        or len(path) > 99
+        or not path.isascii()
+    ):
+        return b""
+    size = entry.size if kind is FILE else 0
+    whole, rest = divmod(entry.mtime, 1_000_000_000)
+    if rest or not 0 <= whole < 1 << 33 or not 0 <= size < 1 << 33:
+        return b""
+    uid, gid = entry.uid, entry.gid
+    if not 0 <= uid < 1 << 21 or not 0 <= gid < 1 << 21:
+        return b""
+    name = path.encode() + b"/" if kind is DIR else path.encode()
+    start = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (
+        name.ljust(100, b"\0"),
+        entry.mode & 0o7777,
+        uid,
+        gid,
+        size,
+        whole,
+    )
+    # Adler-32 is one more than the sum of the bytes in its low half, and ASCII sums are small.
+    return b"%s%06o\0 %s" % (start, (adler32(start) & 0xFFFF) - 1 + flag[0], flag[1])
+
+
+def _quick_end(flag: bytes) -> tuple[int, bytes]:
+    """What comes after the checksum of a plain header, and its share of the sum."""
+    end = flag + bytes(100) + USTAR + bytes(64) + _NO_DEVICE + bytes(167)
+    return sum(end) + 8 * ord(" "), end
+
+
+_QUICK = {FILE: _quick_end(b"0"), DIR: _quick_end(b"5")}
 
 
 def headers(entry: Entry) -> tuple[bytes, bytes, bytes]:
