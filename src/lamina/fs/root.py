@@ -158,7 +158,7 @@ def split(path: str) -> tuple[str, str]:
         directory, _, name = directory.rstrip("/").rpartition("/")
     if name == "..":
         raise OSError(errno.EINVAL, "a path that ends in '..' names no entry", path)
-    return directory, name or "."
+    return directory.rstrip("/"), name or "."
 
 
 def _relative(path: str) -> str:
