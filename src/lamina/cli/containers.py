@@ -36,6 +36,7 @@ def run(args: Args, engine: Engine) -> int:
     from lamina.cli.run_options import read_options
     from lamina.engine import containers
     from lamina.run import lifecycle
+    from lamina.run.launcher import Launcher
 
     detached = args.flag("detach")
     options = read_options(args, attached=not detached, runtime=engine.settings.runtime)
@@ -43,14 +44,15 @@ def run(args: Args, engine: Engine) -> int:
     if not detached:
         view = _view(args, interactive=options.interactive, tty=options.tty)
     _refuse_cidfile(args)
-    container = containers.create(engine, options, starting=True)
     ground = containers.ground_of(engine)
-    try:
-        _write_cidfile(args, container)
-        ending = lifecycle.start(ground, container, view, started=_tell)
-    except BaseException as error:
-        _undo(engine, container, error)
-        raise
+    with Launcher(ground, runtime=options.runtime) as launcher:
+        container = containers.create(engine, options, starting=True)
+        try:
+            _write_cidfile(args, container)
+            ending = lifecycle.start(ground, container, view, started=_tell, launcher=launcher)
+        except BaseException as error:
+            _undo(engine, container, error)
+            raise
     if detached:
         print(container.id)
         return 0

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 
 from lamina.errors import Conflict, NotFound
-from lamina.run import control
 from lamina.run.attach import Detached, Looking, View
 from lamina.run.container import Container
 from lamina.run.failures import told
 from lamina.run.ground import Ground
+from lamina.run.launcher import fork_watcher
 from lamina.run.lifecycle import running
-from lamina.run.monitor import become_watcher
 from lamina.run.pump import Pump
 from lamina.run.state import LOST, State, Status
 from lamina.run.streams import Streams
@@ -44,22 +44,16 @@ def execute(
         raise Conflict(
             f'container "{container.name}" is paused', hint="unpause it before executing in it"
         )
-    ours, theirs = control.pair()
-    pid = os.fork()
-    if not pid:
-        try:
-            ours.close()
-            if not os.fork():
-                become_watcher()
-                pump = Pump(log=None, stdin_once=True)
-                viewer = pump.admit(theirs)
-                if view is not None:
-                    pump.hear(viewer)
-                _watch(ground, container, state, order, pump)
-        finally:
-            os._exit(0)
-    theirs.close()
-    os.waitpid(pid, 0)
+
+    def watch(conversation: socket.socket) -> None:
+        pump = Pump(log=None, stdin_once=True)
+        viewer = pump.admit(conversation)
+        if view is not None:
+            pump.hear(viewer)
+        _watch(ground, container, state, order, pump)
+
+    ours, child = fork_watcher(watch)
+    os.waitpid(child, 0)
     looking = Looking(ours, view or View(proxy_signals=False))
     if view is None:
         looking.until_start()

@@ -13,9 +13,8 @@ from lamina.run import control
 from lamina.run.attach import Detached, Looking, Started, View
 from lamina.run.container import Container
 from lamina.run.failures import raised
-from lamina.run.freezer import freeze, thaw
 from lamina.run.ground import Ground
-from lamina.run.monitor import launch
+from lamina.run.launcher import Launcher
 from lamina.run.removal import mend, remove
 from lamina.run.signals import parse_signal
 from lamina.run.state import LOST, State, Status
@@ -45,15 +44,22 @@ def running(ground: Ground, container: Container) -> State:
 
 
 def start(
-    ground: Ground, container: Container, view: View | None, *, started: Started | None = None
+    ground: Ground,
+    container: Container,
+    view: View | None,
+    *,
+    started: Started | None = None,
+    launcher: Launcher | None = None,
 ) -> int | Detached | None:
     """Start it, and with a view look on until its end: the exit status then, None without.
 
-    Raises what kept it from starting. One that runs already is only looked at.
+    Raises what kept it from starting. One that runs already is only looked at. A `launcher` is
+    one that was made ready before, and is used up.
     """
     if state_of(ground, container).is_running:
         return None if view is None else attach(ground, container, view)
-    conversation = launch(ground, container, attached=view is not None)
+    with launcher or Launcher(ground) as ready:
+        conversation = ready.start(container, attached=view is not None)
     looking = Looking(conversation, view or View(proxy_signals=False))
     if view is None:
         looking.until_start(started)
@@ -159,6 +165,8 @@ def pause(ground: Ground, container: Container) -> None:
     state = running(ground, container)
     if state.status is Status.PAUSED:
         raise Conflict(f'container "{container.name}" is paused already')
+    from lamina.run.freezer import freeze
+
     freeze(container.id, state)
     ground.ledger.change(
         container.id, lambda now: now.but(status=Status.PAUSED) if now.is_running else None
@@ -170,6 +178,8 @@ def unpause(ground: Ground, container: Container) -> None:
     state = running(ground, container)
     if state.status is not Status.PAUSED:
         raise Conflict(f'container "{container.name}" is not paused')
+    from lamina.run.freezer import thaw
+
     thaw(container.id, state)
     ground.ledger.change(
         container.id, lambda now: now.but(status=Status.RUNNING) if now.is_running else None

@@ -1,14 +1,13 @@
 """The process that watches one container from its start to its end, and nothing longer.
 
-It is forked off by the command that starts the container, in a session of its own, and survives
-that command. It keeps the container's pipes or terminal, writes the log, shows the output to
+It is forked off by the command that starts the container (see `launcher`), and survives that
+command. It keeps the container's pipes or terminal, writes the log, shows the output to
 whoever is attached, records the end, and removes what `--rm` promised. If it is killed the
 container dies with it, and the next command writes down what became of it (`removal.reconcile`).
 """
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable
 
@@ -21,69 +20,33 @@ from lamina.run.ground import Ground
 from lamina.run.logs import LogWriter
 from lamina.run.owner import Owner
 from lamina.run.pump import Pump
-from lamina.run.removal import dismantle, mend
+from lamina.run.removal import dismantle
 from lamina.run.state import LOST, State, Status
 from lamina.run.streams import Streams
 from lamina.runtime.container import Process
 
 
-def launch(ground: Ground, container: Container, *, attached: bool) -> socket.socket:
-    """Fork the watcher, which starts the container; the conversation with it, to be closed.
-
-    The first packet is "started" or "failed". With `attached` it waits for the first packet
-    from here, so that the streams are in place before the command runs.
-    Conflict if the container runs already, or somebody else holds it.
-    """
-    mend(ground, container)
-    launcher = Owner.me()
-    ours, theirs = control.pair()
-    pid = os.fork()
-    if pid:
-        theirs.close()
-        os.waitpid(pid, 0)
-        return ours
-    try:
-        ours.close()
-        # Once more, so that the container's end leaves no zombie to a caller that lives on.
-        if not os.fork():
-            become_watcher()
-            _watch(ground, container, theirs, launcher, attached=attached)
-    finally:
-        os._exit(0)
-
-
-def become_watcher() -> None:
-    """Leave the session, the directory, the signals and the descriptors of the caller."""
-    import signal
-
-    os.setsid()
-    os.chdir("/")
-    os.umask(0o022)
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP):
-        # Not SIG_IGN, which the container's command would inherit.
-        signal.signal(number, lambda number, frame: None)
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    if null > 2:
-        os.close(null)
-
-
-def _watch(
-    ground: Ground,
-    container: Container,
-    conversation: socket.socket,
-    launcher: Owner,
-    *,
-    attached: bool,
+def serve(
+    ground: Ground, conversation: socket.socket, launcher: Owner, *, runtime: str | None
 ) -> None:
-    watcher = Watcher(ground, container)
+    """Make ready, hear which container it is, and watch it; nothing if the launcher changed mind.
+
+    `launcher` may own the container until then.
+    """
+    if runtime is not None:
+        ground.runtime(runtime)
+        ground.snapshotter()
+    heard = control.receive(conversation)
+    if heard is None:
+        return
+    packet = heard[0]
     try:
+        watcher = Watcher(ground, ground.ledger.container(packet["id"]))
         watcher.claim(launcher)
     except Exception as error:  # noqa: BLE001  # said to the one who waits for it
         control.send(conversation, told(error))
         return
-    watcher.live(conversation, attached=attached)
+    watcher.live(conversation, attached=packet["attached"])
 
 
 class Watcher:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from lamina.errors import Invalid
@@ -37,11 +38,13 @@ wheatstone whitworth wren wright wyatt zhang_heng zonca
 
 def random_name(attempt: int = 0) -> str:
     """A random `adjective_builder`; later attempts get a number, for the plain ones run out."""
-    import random
-
-    pick = random.SystemRandom()
-    name = f"{pick.choice(_ADJECTIVES.split())}_{pick.choice(_BUILDERS.split())}"
-    return name if attempt < 5 else f"{name}{pick.randrange(10 ** (attempt - 3))}"
+    # Not `random`, whose import takes longer than all the rest of this room's.
+    number = int.from_bytes(os.urandom(8), "little")
+    adjectives, builders = _ADJECTIVES.split(), _BUILDERS.split()
+    number, first = divmod(number, len(adjectives))
+    number, second = divmod(number, len(builders))
+    name = f"{adjectives[first]}_{builders[second]}"
+    return name if attempt < 5 else f"{name}{number % 10 ** (attempt - 3)}"
 
 
 def check_name(name: str) -> str:
