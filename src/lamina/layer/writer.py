@@ -154,7 +154,7 @@ def headers(entry: Entry) -> tuple[bytes, bytes, bytes]:
     opening = b""
     size = entry.size if kind is FILE else 0
     if entry.sparse is not None and kind is FILE:
-        opening = pax.sparse_1(entry.sparse)
+        opening = pax.sparse_1(_ended(entry.sparse, entry.size))
         size = len(opening) + entry.stored
         records["GNU.sparse.major"] = b"1"
         records["GNU.sparse.minor"] = b"0"
@@ -165,6 +165,12 @@ def headers(entry: Entry) -> tuple[bytes, bytes, bytes]:
         records[pax.XATTR + name] = value
     header = _ustar(entry, path, size, _FLAGS[kind], records)
     return (_extended(path, records) if records else b""), header, opening
+
+
+def _ended(sparse: pax.Map, size: int) -> pax.Map:
+    """The map with an empty piece at the end of the file: GNU tar takes a file's size from it."""
+    end = sum(sparse[-1]) if sparse else 0
+    return sparse if end == size else (*sparse, (size, 0))
 
 
 def _ustar(entry: Entry, path: str, size: int, flag: bytes, records: dict[str, bytes]) -> bytes:
