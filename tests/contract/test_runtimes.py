@@ -56,6 +56,7 @@ def box(request: pytest.FixtureRequest, lower: Path) -> Iterator[Box]:
 
 
 def _traces() -> tuple[str, list[str]]:
+    """The mount table, and control groups and bundles of containers of these tests."""
     groups = [
         f"{h.path}/lamina/{name}"
         for h in cgroups.hierarchies()
@@ -63,7 +64,8 @@ def _traces() -> tuple[str, list[str]]:
         for name in os.listdir(f"{h.path}/lamina")
         if name.startswith(f"test-{os.getpid()}-") and os.path.isdir(f"{h.path}/lamina/{name}")
     ]
-    return Path("/proc/self/mountinfo").read_text(), groups
+    bundles = [str(p) for p in Path("/run/lamina").glob(f"*-bundles/test-{os.getpid()}-*")]
+    return Path("/proc/self/mountinfo").read_text(), groups + bundles
 
 
 def _children() -> list[str]:
@@ -638,7 +640,7 @@ def test_a_second_process_can_have_a_terminal(box: Box) -> None:
     with box.start(Stdio(), "sleep", "60") as process:
         asked = command.exec_process(
             process.state.process,
-            ("sh", "-c", "stty size; test -t 1 && echo yes"),
+            ("sh", "-c", "sleep 0.2; stty size; test -t 1 && echo yes"),
             read_accounts(box.root),
             host.look(),
             tty=True,
@@ -697,6 +699,9 @@ def test_a_killed_starter_takes_the_container_along(box: Box, tmp_path: Path) ->
     poller.register(container, select.POLLIN)
     assert poller.poll(5000), "the container outlived its starter"
     os.close(container)
+    while list(Path("/run/lamina").glob(f"*-bundles/test-{child}-*")):
+        assert time.monotonic() < deadline, "the shim of crun and runc does not tidy up"
+        time.sleep(0.01)
 
 
 def test_the_image_s_config_says_what_is_not_asked(box: Box) -> None:

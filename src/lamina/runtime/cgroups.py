@@ -18,6 +18,7 @@ from lamina.values import dataclass
 _PARENT = "lamina"
 _REMOVAL = 2.0  # seconds that the kernel may take to let go of a group's last process
 _STALE = 60.0  # seconds after which an empty group has lost its owner
+_SWAP_V1 = "memory.memsw.limit_in_bytes"
 _PERIOD = 100_000  # microseconds, the kernel's own default
 
 
@@ -72,6 +73,12 @@ def views(found: tuple[Hierarchy, ...]) -> list[tuple[str, str, str]]:
         ("cgroup2" if h.is_v2 else "cgroup", h.options, h.path[len(base) :].lstrip("/"))
         for h in inside
     ]
+
+
+def counts_swap(found: tuple[Hierarchy, ...]) -> bool:
+    """Whether swap can be limited; a kernel may be told at boot not to count it."""
+    v1 = [h for h in found if "memory" in h.controllers and not h.is_v2]
+    return all(os.path.exists(f"{h.path}/{_SWAP_V1}") for h in v1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +187,10 @@ def _sweep(parent: str) -> None:
 
 
 def _memory_v1(resources: Resources, hierarchy: Hierarchy) -> Iterator[tuple[str, str]]:
-    has_swap = os.path.exists(f"{hierarchy.path}/memory.memsw.limit_in_bytes")
     if resources.memory is not None:
         yield "memory.limit_in_bytes", str(resources.memory)
-    if resources.memory_swap is not None and has_swap:
-        yield "memory.memsw.limit_in_bytes", str(resources.memory_swap)
+    if resources.memory_swap is not None and counts_swap((hierarchy,)):
+        yield _SWAP_V1, str(resources.memory_swap)
 
 
 def _memory_v2(resources: Resources, hierarchy: Hierarchy) -> Iterator[tuple[str, str]]:

@@ -221,7 +221,10 @@ class Process:
         if self._status is not None:
             return
         try:
-            os.kill(self.pid, number)
+            if self.pid == self._child:
+                signals.pidfd_send_signal(self._fd, number)
+            else:
+                os.kill(self.pid, number)
         except ProcessLookupError:
             pass
 

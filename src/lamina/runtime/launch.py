@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from typing import Any
 
+from lamina.errors import Error
 from lamina.fs import syscalls
 from lamina.fs.mounts import Bind, RootPlan, reduced
 from lamina.runtime.container import Source, StartFailed, Stdio, Tree, failure
 from lamina.runtime.inside.report import receive, send
 from lamina.runtime.spawn import Streams, spawn
 from lamina.values import dataclass
+
+_PATIENCE = 2000  # milliseconds for a failed start to clean up after itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,32 +85,77 @@ def launch(
 
 
 def _listen(first: int, report: int, acknowledge: int, *, is_parent: bool) -> Launched:
-    pid = offered = terminal = refusal = None
-    created: list[str] = []
-    while (message := receive(report)) is not None:
+    heard = _Heard()
+    try:
+        while (message := receive(report)) is not None:
+            heard.take(message)
+            holder = first if is_parent else heard.pid
+            if heard.offered is not None and holder is not None and heard.terminal is None:
+                heard.terminal = _fetch(holder, heard.offered)
+                send(acknowledge, "taken")
+        refusal = heard.refusal
+        if heard.pid is None and refusal is None:
+            refusal = StartFailed("the container ended before its command was started")
+        if refusal is not None:
+            raise refusal
+    except BaseException:
+        # Also when somebody interrupts us: nothing that is half started may stay.
+        _abandon(first, None if is_parent else heard.pid)
+        if heard.terminal is not None:
+            os.close(heard.terminal)
+        raise
+    assert heard.pid is not None
+    if not is_parent:
+        os.waitpid(first, 0)
+    child = first if is_parent else heard.pid
+    return Launched(heard.pid, child, heard.terminal, tuple(heard.created))
+
+
+class _Heard:
+    """What the inside has reported so far."""
+
+    def __init__(self) -> None:
+        self.pid: int | None = None
+        self.offered: int | None = None  # the terminal's number over there
+        self.terminal: int | None = None  # our copy of it
+        self.created: list[str] = []
+        self.refusal: Error | None = None
+
+    def take(self, message: tuple[Any, ...]) -> None:
         match message:
             case ("pid", number):
-                pid = number
+                self.pid = number
             case ("created", path):
-                created.append(path)
+                self.created.append(path)
             case ("terminal", fd):
-                offered = fd
+                self.offered = fd
             case ("error", kind, text):
-                refusal = failure(kind, text)
-        holder = first if is_parent else pid
-        if offered is not None and holder is not None and terminal is None:
-            terminal = _fetch(holder, offered)
-            send(acknowledge, "taken")
-    if pid is not None and refusal is None:
-        if not is_parent:
-            os.waitpid(first, 0)
-        return Launched(pid, first if is_parent else pid, terminal, tuple(created))
-    os.waitpid(first, 0)
-    if pid is not None and not is_parent:
-        os.waitpid(pid, 0)
-    if terminal is not None:
-        os.close(terminal)
-    raise refusal or StartFailed("the container ended before its command was started")
+                self.refusal = failure(kind, text)
+
+
+def _abandon(*children: int | None) -> None:
+    """End what was started; a shim ends its container first."""
+    for child in children:
+        if child is not None:
+            try:
+                os.kill(child, signal.SIGTERM)
+                if not _ends_soon(child):
+                    os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass
+
+
+def _ends_soon(child: int) -> bool:
+    import select
+
+    fd = os.pidfd_open(child)
+    try:
+        poller = select.poll()
+        poller.register(fd, select.POLLIN)
+        return bool(poller.poll(_PATIENCE))
+    finally:
+        os.close(fd)
 
 
 def _fetch(pid: int, fd: int) -> int:

@@ -44,6 +44,8 @@ class Runc:
         host.check_rights(host.look())
         if bundle.init:
             bundle = _with_reaper(bundle, self.name)
+        if bundle.spec.resources.memory_swap is not None:
+            bundle = _with_known_swap(bundle)
         directory = self._directory(bundle.id)
         kept = os.fspath(bundle.directory) if bundle.directory else directory
         spec, places = _placed(bundle, directory)
@@ -64,12 +66,14 @@ class Runc:
             launched = launch("shim", orders, _streams(stdio, spec.process), is_parent=True)
         except BaseException:
             _remove(directory)
+            cgroups.ControlGroup(_groups(bundle.id)).remove()  # crun forgets them when it fails
             raise
         groups = cgroups.ControlGroup(_groups(bundle.id))
 
         def finish() -> bool:
             killed = os.path.exists(f"{directory}/{OOM_MARK}")
             _remove(directory)
+            groups.remove()
             return killed
 
         state = State(
@@ -102,9 +106,12 @@ class Runc:
             launched = launch("shim", orders, _streams(stdio, process), is_parent=True)
         finally:
             os.unlink(path)
-        return Process(
+        started = Process(
             child=launched.child, pid=launched.pid, state=state, terminal=launched.terminal
         )
+        if process.size is not None:
+            started.resize(*process.size)  # crun forgets it, when it executes
+        return started
 
     def _directory(self, id: str) -> str:
         return f"{_STATE}/{self.name}-bundles/{id}"
@@ -149,6 +156,15 @@ def _with_reaper(bundle: Bundle, runtime: str) -> Bundle:
         f'runtime "{runtime}" has no init of its own, and none is installed here',
         hint=f'install one of {", ".join(_REAPERS)}, or use the runtime "native"',
     )
+
+
+def _with_known_swap(bundle: Bundle) -> Bundle:
+    """Without the limit of swap where swap is not counted: these programs would refuse it."""
+    if cgroups.counts_swap(cgroups.hierarchies()):
+        return bundle
+    spec = bundle.spec
+    resources = replace(spec.resources, memory_swap=None)
+    return replace(bundle, spec=replace(spec, resources=resources))
 
 
 def _placed(bundle: Bundle, directory: str) -> tuple[oci.Spec, dict[str, str]]:

@@ -48,6 +48,7 @@ class _Shim:
         self._bundle: str = orders["bundle"]
         self._log = f"{self._bundle}/log-{os.getpid()}"
         self._pid_file = f"{self._bundle}/pid-{os.getpid()}"
+        self._is_orphan = False  # our parent is gone, and nobody tidies up after us
         self._ended: dict[int, int] = {}  # wait statuses of children that nobody waited for yet
 
     def run(self) -> int:
@@ -75,6 +76,18 @@ class _Shim:
                     os.unlink(path)
                 except FileNotFoundError:
                     pass
+            if is_first and self._is_orphan:
+                self._remove_bundle()
+
+    def _remove_bundle(self) -> None:
+        """What our parent would have done."""
+        for name in ("rootfs", "sources"):
+            path = f"{self._bundle}/{name}"
+            syscalls.umount2(path, syscalls.MNT_DETACH)
+            os.rmdir(path)
+        for name in os.listdir(self._bundle):
+            os.unlink(f"{self._bundle}/{name}")
+        os.rmdir(self._bundle)
 
     def _remember_oom(self) -> None:
         """Leave a mark in the bundle, for the control groups go with the container."""
@@ -195,6 +208,7 @@ class _Shim:
                 code = os.waitstatus_to_exitcode(self._ended[pid])
                 return code if code >= 0 else 128 - code
             if syscalls.next_signal() == _SIGTERM:
+                self._is_orphan = True
                 try:
                     os.kill(pid, _SIGKILL)
                 except ProcessLookupError:
