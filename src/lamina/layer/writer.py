@@ -35,7 +35,9 @@ Data = bytes | bytearray | memoryview
 class TarWriter:
     """Writes entries to `write`, which takes bytes in order; `close` ends the archive.
 
-    `offset` is how many bytes have been written. The numbers of `entry.offset` are set on the way.
+    `offset` is how many bytes have been written. `entry.offset` is set on the way.
+    Pieces of a sparse file must be whole blocks of 512 bytes, the last one excepted: GNU tar pads
+    each of them, Go and Python do not, and so all of them agree.
     """
 
     def __init__(self, write: Callable[[Data], object]) -> None:

@@ -46,7 +46,7 @@ ENTRIES = [
     Entry("block", BLOCK, device=(8, 1 << 25)),
     Entry("fifo", FIFO),
     Entry("xattrs", FILE, size=2, xattrs={"user.a": b"\n=\0\xff", "user.b": b""}),
-    Entry("holes", FILE, size=1 << 20, sparse=((0, 5), (4096, 1000), (1 << 19, 1))),
+    Entry("holes", FILE, size=1 << 20, sparse=((0, 512), (4096, 1024), (1 << 19, 1))),
     Entry("hollow", FILE, size=1 << 40, sparse=()),
     Entry("users", FILE, uname="ü", gname="g" * 40),
 ]
@@ -98,7 +98,7 @@ def test_gnu_tar_extracts_it(tmp_path: Path) -> None:
             assert found.st_mtime_ns == entry.mtime
     assert os.getxattr(tmp_path / "xattrs", "user.a") == b"\n=\0\xff"
     holes = (tmp_path / "holes").read_bytes()
-    assert holes.count(b"q") == 1006 and holes[4096:5096] == b"q" * 1000
+    assert holes.count(b"q") == 1537 and holes[4096:5120] == b"q" * 1024
 
 
 def test_same_entries_give_the_same_bytes() -> None:
