@@ -49,7 +49,11 @@ def table(first: Owner, options: Sequence[str]) -> Table:
     inside = {str(pid) for pid in pids(first)}
     try:
         ran = subprocess.run(
-            ["ps", *(options or ("-ef",))], capture_output=True, text=True, check=False
+            ["ps", *(options or ("-ef",))],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "COLUMNS": "4096"},  # ps cuts its lines to the terminal's
         )
     except FileNotFoundError:
         if options:
