@@ -162,7 +162,8 @@ def headers(entry: Entry) -> tuple[bytes, bytes, bytes]:
         records["GNU.sparse.minor"] = b"0"
         records["GNU.sparse.name"] = _encode(path)
         records["GNU.sparse.realsize"] = b"%d" % entry.size
-        path = _beside(path, "GNUSparseFile.0")
+        # Short enough for the header: Python takes a "path" record for the file's real name.
+        path = _short(_beside(path, "GNUSparseFile.0"))
     for name, value in entry.xattrs.items():
         records[pax.XATTR + name] = value
     header = _ustar(entry, path, size, _FLAGS[kind], records)
