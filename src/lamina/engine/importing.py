@@ -49,8 +49,7 @@ def run(
             error.hint = error.hint or "expected a tar of a root file system"
             raise
         learnt = imported.layer
-        known = layers.Sizes.of(learnt.plain_size, learnt.entries)
-        layers.keep(store, learnt.digest, learnt.diff_id, learnt.entries, known)
+        layers.keep(store, learnt.digest, learnt.diff_id, learnt.entries, learnt.plain_size)
         if target is not None:
             store.names.tag(target, imported.descriptor)
         else:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lamina.oci.descriptor import Descriptor
     from lamina.store import Store
 
-SIZES = "layer-sizes"  # kind of record: diff ID -> what `Sizes` holds
+SIZES = "layer-sizes"  # kind of record: diff ID -> plain size, and content once it is counted
 
 
 class WrongLayer(Corrupt):
@@ -58,14 +58,17 @@ def entries(store: Store, layer: Layer) -> Sequence[Entry]:
 def sizes(store: Store, layer: Layer) -> Sizes:
     """How large the layer is; read now if nobody has read it before. Raises as `entries`."""
     known = store.records.get(SIZES, layer.diff_id)
-    if known is not None:
-        plain, content = json.loads(known)
+    plain, content = json.loads(known) if known is not None else (None, None)
+    if plain is not None and content is not None:
         return Sizes(plain, content)
-    if layer.descriptor.digest == layer.diff_id and store.indexes.has(layer.diff_id):
-        found = Sizes.of(layer.descriptor.size, entries(store, layer))
-        _keep_sizes(store, layer.diff_id, found)
-        return found
-    return _learn(store, layer)[1]
+    if plain is None and layer.descriptor.digest == layer.diff_id:
+        plain = layer.descriptor.size
+    if plain is not None and store.indexes.has(layer.diff_id):
+        found = Sizes.of(plain, entries(store, layer))
+    else:
+        found = _learn(store, layer)[1]
+    _keep_sizes(store, layer.diff_id, found.plain, found.content)
+    return found
 
 
 def _learn(store: Store, layer: Layer) -> tuple[Sequence[Entry], Sizes]:
@@ -75,13 +78,12 @@ def _learn(store: Store, layer: Layer) -> tuple[Sequence[Entry], Sizes]:
     with store.blobs.open(layer.descriptor) as stream:
         learnt = learn(stream)
     check(layer.diff_id, learnt.diff_id, layer.descriptor)
-    found = learnt.entries
-    known = Sizes.of(learnt.plain_size, found)
+    digest, plain = layer.descriptor.digest, learnt.plain_size
     try:
-        keep(store, layer.descriptor.digest, layer.diff_id, found, known)
+        keep(store, digest, layer.diff_id, learnt.entries, plain)
     except Denied:
         pass  # looking into somebody else's store is fine, only slower
-    return found, known
+    return learnt.entries, Sizes.of(plain, learnt.entries)
 
 
 def check(expected: DiffID, found: Digest, descriptor: Descriptor) -> None:
@@ -94,20 +96,23 @@ def check(expected: DiffID, found: Digest, descriptor: Descriptor) -> None:
 
 
 def keep(
-    store: Store, digest: Digest, diff_id: DiffID, found: Iterable[Entry], known: Sizes
+    store: Store, digest: Digest, diff_id: DiffID, found: Iterable[Entry], plain_size: int
 ) -> None:
-    """Remember what was learnt of a layer in one pass over it."""
+    """Remember what was learnt of a layer in one pass over it; the content is counted later."""
     from lamina.layer import index
 
-    data = found.to_bytes() if isinstance(found, index.Index) else index.encode(found)
     with store.database.transaction():
-        store.indexes.put(diff_id, data)
+        # Who made the layer knows the digests of its files; who reads it again may not.
+        if not store.indexes.has(diff_id):
+            made = isinstance(found, index.Index)
+            store.indexes.put(diff_id, found.to_bytes() if made else index.encode(found))
         store.diff_ids.put(digest, diff_id)
-        _keep_sizes(store, diff_id, known)
+        if store.records.get(SIZES, diff_id) is None:
+            _keep_sizes(store, diff_id, plain_size, None)
 
 
-def _keep_sizes(store: Store, diff_id: DiffID, known: Sizes) -> None:
-    value = json.dumps([known.plain, known.content]).encode()
+def _keep_sizes(store: Store, diff_id: DiffID, plain: int, content: int | None) -> None:
+    value = json.dumps([plain, content]).encode()
     try:
         store.records.put(SIZES, diff_id, value, now=time.time_ns())
     except Denied:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lamina.engine.layers import keep
 from lamina.errors import Corrupt
 from lamina.fs import lock
-from lamina.layer import index as indexes
 from lamina.layer.apply import Applied, apply
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import ChainID, DiffID, chain_ids
@@ -58,9 +58,7 @@ def _unpack_one(
         return applied
 
     applied = unpack_snapshot(snapshotter, chain, parent, extract)
-    store.diff_ids.put(applied.digest, applied.diff_id)
-    if not store.indexes.has(applied.diff_id):
-        store.indexes.put(applied.diff_id, indexes.encode(applied.index))
+    keep(store, applied.digest, applied.diff_id, applied.index, applied.plain_size)
 
 
 def _check(applied: Applied, descriptor: Descriptor, diff_id: DiffID) -> None:
