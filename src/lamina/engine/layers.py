@@ -104,8 +104,8 @@ def keep(
     with store.database.transaction():
         # Who made the layer knows the digests of its files; who reads it again may not.
         if not store.indexes.has(diff_id):
-            made = isinstance(found, index.Index)
-            store.indexes.put(diff_id, found.to_bytes() if made else index.encode(found))
+            data = found.to_bytes() if isinstance(found, index.Index) else index.encode(found)
+            store.indexes.put(diff_id, data)
         store.diff_ids.put(digest, diff_id)
         if store.records.get(SIZES, diff_id) is None:
             _keep_sizes(store, diff_id, plain_size, None)
