@@ -58,7 +58,7 @@ def _known(error: Error) -> str:
     render = getattr(error, "render", None)
     text = render() if callable(render) else error.message
     lines = [f"lamina: {text}".rstrip("\n")]
-    if error.hint:
+    if error.hint and f"hint: {error.hint}" not in text:
         lines.append(f"hint: {error.hint}")
     notes: list[str] = getattr(error, "__notes__", [])
     return "\n".join([*lines, *notes])

@@ -1,0 +1,1 @@
+"""Measurements beside the tools that one would use instead; `python -m bench [NAME...]`."""

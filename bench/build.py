@@ -1,0 +1,127 @@
+"""A build of eight instructions: from nothing, fully cached, and with its last COPY changed.
+
+Lamina beside buildah and podman where they are installed, each with its own cache, A B A B after a
+warm-up; whole processes, wall time, medians. `lamina --version` beside a bare interpreter last.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOTFS = Path(__file__).parents[2] / "shared/images/alpine-minirootfs-3.20.3-x86_64.tar.gz"
+RUNS = 5
+DOCKERFILE = """FROM localhost/bench:base
+ENV A=1
+LABEL b=2
+COPY first /first
+RUN cat /first > /second
+WORKDIR /work
+RUN echo built > made
+COPY last /last
+CMD ["cat", "/last"]
+"""
+LAMINA = (sys.executable, "-m", "lamina")
+
+
+def timed(command: Sequence[str]) -> float | None:
+    """Seconds of one run; None if it fails."""
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, check=False)
+    return time.perf_counter() - began if done.returncode == 0 else None
+
+
+def builders(place: Path) -> dict[str, Callable[[bool], list[str]]]:
+    """By name, the command line of a build in `place`; True is without the cache."""
+    context = str(place / "context")
+    lamina = [*LAMINA, "--root", str(place / "lamina")]
+    storage = ["--root", str(place / "root"), "--runroot", str(place / "run")]
+    subprocess.run([*lamina, "import", str(ROOTFS), "localhost/bench:base"], check=True)
+    found = {
+        "lamina": lambda fresh: [
+            *lamina, "build", "-q", *(["--no-cache"] if fresh else []), "-t", "bench:one", context
+        ]
+    }  # fmt: skip
+    for name in ("buildah", "podman"):
+        program = shutil.which(name)
+        if program is None or shutil.which("podman") is None:
+            continue
+        base = [str(program), *storage, "--storage-driver", "overlay"]
+        importing = ["podman", *base[1:], "import", "-q", str(ROOTFS), "localhost/bench:base"]
+        subprocess.run(importing, check=False, capture_output=True)
+        found[name] = lambda fresh, base=base: [
+            *base, "build", "-q", "--isolation", "chroot", "--layers",
+            *(["--no-cache"] if fresh else []), "-t", "bench:one", context,
+        ]  # fmt: skip
+    return found
+
+
+def main() -> None:
+    """Print the table."""
+    if os.geteuid() != 0 or not ROOTFS.exists():
+        print(f"skipped: needs root, and {ROOTFS}")
+        return
+    with tempfile.TemporaryDirectory(prefix="lamina-bench-") as directory:
+        place = Path(directory)
+        context = place / "context"
+        context.mkdir()
+        (context / "Dockerfile").write_text(DOCKERFILE)
+        (context / "first").write_text("first\n")
+        (context / "last").write_text("last\n")
+        commands = builders(place)
+        for title, fresh, change in (
+            ("uncached", True, False),
+            ("fully cached", False, False),
+            ("last COPY changed", False, True),
+        ):
+            report(title, measure(commands, context, fresh=fresh, change=change))
+    version = measure_pair([*LAMINA, "--version"], [sys.executable, "-I", "-c", "pass"])
+    report("start-up", dict(zip(("lamina --version", "python -I -c pass"), version, strict=True)))
+
+
+def measure(
+    commands: dict[str, Callable[[bool], list[str]]], context: Path, *, fresh: bool, change: bool
+) -> dict[str, list[float]]:
+    """Seconds of each run, by builder, in turn; the first round warms up."""
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(RUNS + 1):
+        for name, command in commands.items():
+            if change:
+                (context / "last").write_text(f"{name} {number}\n")
+            spent = timed(command(fresh))
+            if number and spent is not None:
+                seconds[name].append(spent)
+    return seconds
+
+
+def measure_pair(one: list[str], other: list[str]) -> tuple[list[float], list[float]]:
+    """Seconds of two commands in turn."""
+    pairs = [(timed(one) or 0.0, timed(other) or 0.0) for _ in range(RUNS + 1)][1:]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def report(title: str, seconds: dict[str, list[float]]) -> None:
+    """A line a tool: median, spread, and the ratio to the first."""
+    print(f"{title}:")
+    first: float | None = None
+    for name, values in seconds.items():
+        if not values:
+            print(f"  {name:<18} failed here")
+            continue
+        median = statistics.median(values)
+        first = first or median
+        print(
+            f"  {name:<18} {median * 1000:7.0f} ms"
+            f"  ({min(values) * 1000:.0f} to {max(values) * 1000:.0f})  x{median / first:.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
