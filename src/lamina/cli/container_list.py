@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from lamina.cli import units
 from lamina.cli.command import Args
@@ -17,6 +16,7 @@ from lamina.cli.table import shorten, visible
 from lamina.errors import NotFound
 from lamina.run.state import State, Status
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.cli.template.values import Value
     from lamina.engine import Engine

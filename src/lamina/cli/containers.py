@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.cli.command import Args, Command, Flag, Kind
 from lamina.cli.run_options import FLAGS, REFUSED
 from lamina.errors import Conflict, Error, Invalid, Unavailable
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from lamina.engine import Engine
     from lamina.run.attach import Detached, View
     from lamina.run.container import Container

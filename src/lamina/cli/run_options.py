@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from lamina.cli.command import Args, Flag, Kind, UsageError
 from lamina.errors import Invalid, Unsupported
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from typing import Any
+
     from lamina.run.mounts import MountRequest
     from lamina.run.options import Options
 
-T = TypeVar("T")
 _LIST, _BOOL, _NUMBER = Kind.LIST, Kind.BOOL, Kind.NUMBER
 
 
@@ -323,12 +324,12 @@ def _each(args: Args, name: str, parse: Callable[[str], Any]) -> list[Any]:
     return [_parsed(args, name, text, parse) for text in args.texts(name)]
 
 
-def _one(args: Args, name: str, parse: Callable[[str], T]) -> T | None:
+def _one(args: Args, name: str, parse: Callable[[str], Any]) -> Any:
     text = args.text(name)
     return None if text is None else _parsed(args, name, text, parse)
 
 
-def _parsed(args: Args, name: str, text: str, parse: Callable[[str], T]) -> T:
+def _parsed(args: Args, name: str, text: str, parse: Callable[[str], Any]) -> Any:
     """The value; a fault becomes one of the command line, which shows the usage."""
     try:
         return parse(text)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.errors import NotFound, Unsupported
 from lamina.values import dataclass
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from lamina.engine.engine import Engine
     from lamina.image.view import Image
     from lamina.oci.digest import Digest

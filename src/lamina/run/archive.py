@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from typing import BinaryIO
 
 from lamina.fs.metadata import read_xattrs, xattr_path
 from lamina.fs.root import Root
 from lamina.layer.entry import Entry, EntryType
 from lamina.layer.writer import TarWriter
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 _CHUNK = 1 << 20
 _TYPES = {

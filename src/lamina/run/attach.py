@@ -11,23 +11,21 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from lamina.errors import Invalid, Unavailable
 from lamina.run import control
 from lamina.run.failures import raised
 from lamina.values import dataclass
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
+
 Started = Callable[[list[str]], None]
 
 DETACH_KEYS = b"\x10\x11"  # ctrl-p, ctrl-q
 _CHUNK = 32 * 1024
 _IMPATIENT = 3  # this many interrupts that change nothing end the command, as in Docker
-_KEPT = frozenset(
-    {signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG, signal.SIGKILL, signal.SIGSTOP}
-    | {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCONT}
-    | {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +263,8 @@ def _signals(view: View) -> Iterator[int]:
     before: dict[int, Any] = {}
     caught: set[int] = set()
     if view.proxy_signals:
-        caught.update(signal.valid_signals() - _KEPT)
+        caught.update(range(1, signal.NSIG))
+        caught.difference_update(_kept())
     if view.terminal:
         caught.add(signal.SIGWINCH)
     elif view.proxy_signals:
@@ -288,6 +287,17 @@ def _signals(view: View) -> Iterator[int]:
             signal.set_wakeup_fd(old)
         os.close(wakeup)
         os.close(written)
+
+
+def _kept() -> tuple[int, ...]:
+    """What is this process's own: its children, its stopping, its faults; and what none catches."""
+    return (
+        *(signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG, signal.SIGKILL, signal.SIGSTOP),
+        *(signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCONT),
+        *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP),
+        signal.SIGSYS,
+        *(32, 33),  # the C library's
+    )
 
 
 def _nothing(number: int, frame: object) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
 
 from lamina.fs.mounts import Overlay, RootPlan, opened
 from lamina.fs.root import Root
@@ -14,6 +13,10 @@ from lamina.layer.entry import DIR, Entry
 from lamina.run.bundle import read_created
 from lamina.run.container import Container
 from lamina.run.ground import Ground
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 LETTERS = {Kind.ADDED: "A", Kind.MODIFIED: "C", Kind.DELETED: "D"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
 
 from lamina.errors import Invalid
 from lamina.oci import media_type
@@ -20,7 +19,10 @@ from lamina.run.signals import parse_signal
 from lamina.run.words import merge_env
 from lamina.values import dataclass, replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from typing import Any
+
     from lamina.image.view import Image
     from lamina.store import Store
 

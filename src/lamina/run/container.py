@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from lamina.errors import Corrupt
 from lamina.oci.digest import ChainID, Digest
@@ -12,6 +11,10 @@ from lamina.run.mounts import MountKind, MountRequest
 from lamina.run.options import Options
 from lamina.run.words import Ulimit
 from lamina.values import dataclass, replace
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @dataclass(frozen=True, slots=True)

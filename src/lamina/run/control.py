@@ -19,9 +19,12 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import Any
 
 from lamina.errors import Unavailable
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 NAME = "control"
 _LONGEST = 64 * 1024  # bytes of a packet

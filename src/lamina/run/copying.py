@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from lamina.errors import Denied, Invalid, NotFound
 from lamina.fs.mounts import opened
@@ -23,6 +22,10 @@ from lamina.run.ground import Ground
 from lamina.run.lifecycle import state_of
 from lamina.run.mounts import MountKind
 from lamina.values import dataclass
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 _LINKS = 40  # as many as the kernel follows (path_resolution(7))
 

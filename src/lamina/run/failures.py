@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lamina import errors
 from lamina.errors import Denied, Error, NotFound
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 _KINDS: dict[str, type[Error]] = {
     kind.__name__: kind

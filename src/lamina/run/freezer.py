@@ -10,7 +10,6 @@ import os
 import time
 
 from lamina.errors import Unavailable, Unsupported
-from lamina.run.processes import pids
 from lamina.run.state import State
 
 _V1 = "/sys/fs/cgroup/freezer"
@@ -70,6 +69,8 @@ def _move(id: str, state: State) -> str:
             "pausing needs a control group freezer, and this host has none mounted",
             hint="mount cgroup2 on /sys/fs/cgroup",
         )
+    from lamina.run.processes import pids
+
     directory = f"{root}/lamina/paused-{id}"
     os.makedirs(directory, exist_ok=True)
     assert state.process is not None

@@ -10,12 +10,15 @@ import os
 import select
 import socket
 from collections.abc import Callable
-from typing import Any
 
 from lamina.run import control
 from lamina.run.logs import LogWriter
 from lamina.run.sink import Sink
 from lamina.values import dataclass, field
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 _CHUNK = 64 * 1024
 _GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL

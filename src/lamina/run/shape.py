@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lamina.run.clock import timestamp
 from lamina.run.container import Container, MountPoint
 from lamina.run.create import volume_path
@@ -11,6 +9,10 @@ from lamina.run.ground import Ground
 from lamina.run.mounts import MountKind
 from lamina.run.options import Options
 from lamina.run.state import State, Status
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def inspected(ground: Ground, container: Container, state: State) -> dict[str, Any]:

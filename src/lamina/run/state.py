@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
 
 from lamina.errors import Corrupt
 from lamina.run.owner import Owner, owner_from_json
 from lamina.values import dataclass, field, replace
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 LOST = 255  # the exit status of a container that ended with nobody looking
 
