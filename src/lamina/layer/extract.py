@@ -7,30 +7,28 @@ What is replaced is removed first, never written through.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
 from hashlib import sha256
 
 from lamina.fs.atomic import write_all
 from lamina.fs.metadata import read_xattrs, write_xattrs, xattr_path
-from lamina.fs.root import Root, remove_at
+from lamina.fs.root import remove_at
 from lamina.layer import whiteout
 from lamina.layer.entry import CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from lamina.layer.header import printable
 from lamina.layer.limits import BadEntry
+from lamina.layer.places import Places
+from lamina.layer.prune import remove_empty, remove_unmade
 from lamina.layer.reader import Reader
 from lamina.oci.digest import Digest
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_OPEN = 128  # directories kept open, on top of those in use
 _HOLES = 1 << 30  # bytes of holes hashed as zeros per layer; files beyond have no digest
 _ZEROS = bytes(1 << 16)
-_DEFAULT_ACL = "system.posix_acl_default"
 _PLNK = whiteout.META_PREFIX + "plnk"  # where AUFS kept the files that hard links point at
 
 
@@ -38,77 +36,20 @@ class Extraction:
     """One archive being laid onto the tree under `root_fd`; `close` when done or failed."""
 
     def __init__(self, root_fd: int, *, as_changeset: bool) -> None:
-        self._root = Root(root_fd)
+        self._places = Places(root_fd)
         self._as_changeset = as_changeset
         self._uid, self._gid = os.geteuid(), os.getegid()
         self._masked = ~(0o777 & ~_umask())  # mode bits that open and mkdir would not set
-        self._fds: dict[str, int] = {}
-        # Of those, the ones that give on a group (set-GID) or a mode (a default ACL).
-        self._inherits: set[int] = set()
         self._made: set[int] = set()  # hashes of the paths that this archive has made
-        self._times: dict[
-            str, int
-        ] = {}  # of directories, set when nothing changes in them any more
+        # Of directories: set when nothing changes in them any more.
+        self._times: dict[str, int] = {}
         self._holes = _HOLES
         self._linked = False  # whether AUFS's link files have to go in the end
         self._refused: dict[str, int] = {}  # names of attributes the file system cannot keep
 
-    # --- directories
-
     def close(self) -> None:
         """Close what is open; the tree is as far as it got."""
-        for fd in self._fds.values():
-            os.close(fd)
-        self._fds.clear()
-        self._inherits.clear()
-
-    def _parent(self, directory: str) -> int:
-        """An O_PATH descriptor of `directory`, made if missing; good until the next call."""
-        fd = self._fds.get(directory)
-        if fd is not None:
-            return fd
-        fd = self._step(directory)
-        if fd < 0:
-            try:
-                fd = self._root.open(directory, _LOOK)
-            except FileNotFoundError:
-                self._root.makedirs(directory)
-                fd = self._root.open(directory, _LOOK)
-        self._remember(directory, fd, gives_on=_gives_on(fd))
-        return fd
-
-    def _remember(self, directory: str, fd: int, *, gives_on: bool) -> None:
-        """Keep `fd` open, and close the one kept longest if there are too many."""
-        if len(self._fds) >= _OPEN:
-            oldest = self._fds.pop(next(iter(self._fds)))
-            self._inherits.discard(oldest)
-            os.close(oldest)
-        self._fds[directory] = fd
-        if gives_on:
-            self._inherits.add(fd)
-
-    def _step(self, directory: str) -> int:
-        """`directory` from the one that holds it, if that is open and no link is met; else -1."""
-        above, _, name = directory.rpartition("/")
-        parent = self._fds.get(above)
-        if parent is None or not name:
-            return -1
-        try:
-            return os.open(name, _LOOK | os.O_NOFOLLOW, dir_fd=parent)
-        except OSError:
-            return -1
-
-    def _existing(self, directory: str) -> int | None:
-        """As `_parent`, but None if it is not there."""
-        try:
-            fd = self._fds.get(directory)
-            return self._keep(directory) if fd is None else fd
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
-    def _keep(self, directory: str) -> int:
-        os.close(self._root.open(directory, _LOOK))  # so that `_parent` does not make it
-        return self._parent(directory)
+        self._places.close()
 
     # --- entries
 
@@ -123,9 +64,9 @@ class Extraction:
             # overlayfs's own spelling of a whiteout, which careless tools let into layers.
             self._remove(directory, name)
             return
-        parent = self._fds.get(directory)
+        parent = self._places.fds.get(directory)
         if parent is None:
-            parent = self._parent(directory)
+            parent = self._places.open(directory)
         if path == "." and kind is not DIR:
             raise BadEntry("the root of the layer is not a directory")
         self._made.add(hash(path))
@@ -154,7 +95,7 @@ class Extraction:
             else:
                 digest = self._long(entry, reader, fd)
                 entry.digest = Digest("sha256:" + digest) if digest else None
-            inherits = parent in self._inherits
+            inherits = parent in self._places.giving
             if entry.uid != self._uid or entry.gid != self._gid or inherits:
                 os.fchown(fd, entry.uid, entry.gid)
                 inherits = True
@@ -169,7 +110,7 @@ class Extraction:
 
     def _is_foreign(self, entry: Entry, parent: int) -> bool:
         """Whether what is made in `parent` would not have the owner that `entry` wants."""
-        return entry.uid != self._uid or entry.gid != self._gid or parent in self._inherits
+        return entry.uid != self._uid or entry.gid != self._gid or parent in self._places.giving
 
     def _long(self, entry: Entry, reader: Reader, fd: int) -> str | None:
         """Write a file piece by piece, leaving its holes; its hexadecimal SHA-256, if taken."""
@@ -212,10 +153,8 @@ class Extraction:
         self._times[path] = entry.mtime
         # What comes next is mostly what is in it.
         fd = os.open(name, _LOOK | os.O_NOFOLLOW, dir_fd=parent)
-        gives_on = bool(mode & stat.S_ISGID or entry.xattrs or parent in self._inherits)
-        if path in self._fds:
-            os.close(self._fds.pop(path))
-        self._remember(path, fd, gives_on=gives_on)
+        gives_on = bool(mode & stat.S_ISGID or entry.xattrs or parent in self._places.giving)
+        self._places.keep(path, fd, gives_on=gives_on)
 
     def _existing_directory(self, entry: Entry, parent: int, name: str) -> None:
         """Make a lower layer's directory this layer's: what is in it stays."""
@@ -227,17 +166,15 @@ class Extraction:
                 os.removexattr(target, key, follow_symlinks=False)
         if entry.xattrs:
             self._note(write_xattrs(target, entry.xattrs))
-        known = self._fds.get("" if entry.path == "." else entry.path)
+        known = self._places.fds.get("" if entry.path == "." else entry.path)
         if known is not None:
-            self._inherits.add(known)  # it may have become so: being careful costs little
+            self._places.giving.add(known)  # it may have become so: being careful costs little
         self._times[entry.path] = entry.mtime
 
     def _hardlink(self, entry: Entry, parent: int, name: str) -> None:
         directory, _, target = entry.link.rpartition("/")
         try:
-            source = os.dup(self._fds[directory]) if directory in self._fds else -1
-            if source < 0:
-                source = self._root.open(directory, _LOOK)
+            source = self._places.copy(directory)
             try:
                 self._link(entry, source, target, parent, name)
             finally:
@@ -296,7 +233,7 @@ class Extraction:
             if not stat.S_ISLNK(mode):
                 return parent
         self.close()  # what is open may have been below it, or reached through it
-        return self._parent(path.rpartition("/")[0])
+        return self._places.open(path.rpartition("/")[0])
 
     # --- whiteouts
 
@@ -320,15 +257,15 @@ class Extraction:
     def _hide(self, directory: str) -> None:
         """Remove what lower layers have in `directory`."""
         try:
-            fd = self._root.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+            fd = self._places.root.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         except (FileNotFoundError, NotADirectoryError):
             return
         self.close()
-        self._prune(fd, directory)
+        remove_unmade(fd, directory, self._made)
 
     def _remove(self, directory: str, name: str) -> None:
         """Remove what lower layers have at `name` in `directory`; nothing there is fine."""
-        parent = self._existing(directory)
+        parent = self._places.find(directory)
         if parent is None:
             return
         try:
@@ -346,82 +283,24 @@ class Extraction:
             remove_at(parent, name)
             self.close()
             return
-        self._prune(os.open(name, _DIRECTORY, dir_fd=parent), path)
+        remove_unmade(os.open(name, _DIRECTORY, dir_fd=parent), path, self._made)
         if hash(path) not in self._made:
-            _remove_empty(parent, name)
+            remove_empty(parent, name)
         self.close()
-
-    def _prune(self, fd: int, path: str) -> None:
-        """Remove all below an open directory that this archive has not made; closes `fd`."""
-        made = self._made
-        stack: list[tuple[int, str, list[str]]] = []
-        try:
-            stack.append((fd, path, _unmade(fd, path, made)))
-            while stack:
-                here, path, todo = stack[-1]
-                if todo:
-                    name = todo.pop()
-                    below = os.open(name, _DIRECTORY, dir_fd=here)
-                    under = f"{path}/{name}" if path else name
-                    stack.append((below, under, []))
-                    stack[-1] = (below, under, _unmade(below, under, made))
-                    continue
-                os.close(here)
-                stack.pop()
-                if stack and hash(path) not in made:
-                    _remove_empty(stack[-1][0], path.rpartition("/")[2])
-        finally:
-            for left, _, _ in stack:
-                os.close(left)
 
     # --- the end
 
     def finish(self) -> tuple[str, ...]:
         """Set the directories' times; what the file system could not keep, in words."""
         if self._linked:
-            self._root.remove(_PLNK)
+            self._places.root.remove(_PLNK)
             self.close()
         self.close()
-        self._set_times()
+        self._places.set_times(self._times)
         return tuple(
             f'the file system cannot keep the attribute "{printable(name)}" ({count} times)'
             for name, count in sorted(self._refused.items())
         )
-
-    def _set_times(self) -> None:
-        """Give every directory its time, going through each parent once."""
-        above, parent = "", os.dup(self._root.fd)
-        try:
-            for path in sorted(self._times, key=_above):
-                directory, _, name = path.rpartition("/")
-                if directory != above:
-                    try:
-                        fd = self._root.open(directory, _LOOK)
-                    except (FileNotFoundError, NotADirectoryError):
-                        continue  # removed later in the same archive
-                    os.close(parent)
-                    above, parent = directory, fd
-                mtime = self._times[path]
-                try:
-                    os.utime(name, ns=(mtime, mtime), dir_fd=parent, follow_symlinks=False)
-                except FileNotFoundError:
-                    pass  # likewise
-        finally:
-            os.close(parent)
-
-
-def _above(path: str) -> str:
-    return path.rpartition("/")[0]
-
-
-def _gives_on(fd: int) -> bool:
-    """Whether what is made in a directory takes its group or its mode from it."""
-    if os.fstat(fd).st_mode & stat.S_ISGID:
-        return True
-    try:
-        return _DEFAULT_ACL in os.listxattr(f"/proc/self/fd/{fd}")
-    except OSError:
-        return True  # not known: set everything
 
 
 def _umask() -> int:
@@ -458,25 +337,3 @@ def _hash_zeros(hasher: hashlib._Hash | None, count: int) -> None:
     for _ in range(count // len(_ZEROS)):
         hasher.update(_ZEROS)
     hasher.update(_ZEROS[: count % len(_ZEROS)])
-
-
-def _unmade(fd: int, path: str, made: set[int]) -> list[str]:
-    """Unlink all in a directory that is neither in `made` nor a directory; its directories."""
-    with os.scandir(fd) as found:
-        entries: Sequence[os.DirEntry[str]] = list(found)
-    below = []
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            below.append(entry.name)
-        elif hash(f"{path}/{entry.name}" if path else entry.name) not in made:
-            os.unlink(entry.name, dir_fd=fd)
-    return below
-
-
-def _remove_empty(parent: int, name: str) -> None:
-    try:
-        os.rmdir(name, dir_fd=parent)
-    except OSError as error:
-        # Something of this archive's is below it.
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise

@@ -1,15 +1,11 @@
-"""PAX extended headers and GNU's sparse maps.
-
-POSIX pax, "pax Extended Header"; GNU tar manual, "Storing Sparse Files".
-"""
+"""PAX extended headers (POSIX pax, "pax Extended Header")."""
 
 from __future__ import annotations
 
-from lamina.layer.header import BLOCK, printable
+from lamina.layer.header import printable
 from lamina.layer.limits import BadArchive, BadEntry
 
 XATTR = "SCHILY.xattr."
-Map = tuple[tuple[int, int], ...]
 
 _NO_NUL = ("path", "linkpath", "uname", "gname", "GNU.sparse.name")
 _FRACTION = 9  # digits of a nanosecond
@@ -84,61 +80,6 @@ def seconds(value: int) -> bytes:
     sign = "-" if value < 0 else ""
     fraction = f".{rest:09d}".rstrip("0") if rest else ""
     return f"{sign}{whole}{fraction}".encode()
-
-
-def sparse_0(value: bytes) -> Map:
-    """The map of format 0.0 and 0.1: offset and length, in turn, with commas."""
-    numbers = [integer(part, "GNU.sparse.map") for part in value.split(b",")] if value else []
-    if len(numbers) % 2:
-        raise BadArchive("the sparse map of a PAX header has an odd number of values")
-    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
-
-
-def sparse_1_lines(text: bytes) -> tuple[int, Map | None]:
-    """Read the map of format 1.0, which opens the data: lines of decimal numbers, a count first.
-
-    How many bytes of `text` the map takes, padding to a block included, and the map; or
-    (bytes wanted at least, None) while `text` is too short.
-    """
-    end = text.find(b"\n")
-    if end < 0:
-        if len(text) > 20:
-            raise BadArchive("the sparse map of a file does not begin with a number")
-        return len(text) + BLOCK, None
-    count = integer(text[:end], "sparse map")
-    if not 0 <= count <= 1 << 24:
-        raise BadArchive(f"the sparse map of a file claims {count} pieces")
-    lines = text.split(b"\n", 2 * count + 1)
-    if len(lines) <= 2 * count + 1:
-        return max(len(text) + BLOCK, 4 * count), None
-    numbers = [integer(line, "sparse map") for line in lines[1 : 2 * count + 1]]
-    used = len(text) - len(lines[-1])
-    used += -used % BLOCK
-    return used, tuple(zip(numbers[::2], numbers[1::2], strict=True))
-
-
-def sparse_1(sparse: Map) -> bytes:
-    """A map as format 1.0 writes it, padded to a block."""
-    lines = [str(len(sparse))]
-    for offset, length in sparse:
-        lines += (str(offset), str(length))
-    data = ("\n".join(lines) + "\n").encode()
-    return data + bytes(-len(data) % BLOCK)
-
-
-def check_sparse(sparse: Map, size: int, stored: int, path: str) -> Map:
-    """`sparse` if its pieces are in order, inside `size`, and `stored` bytes in all."""
-    at = total = 0
-    for offset, length in sparse:
-        if offset < at or length < 0 or offset + length > size:
-            raise BadEntry(f'the sparse map of "{printable(path)}" is out of order or too long')
-        at = offset + length
-        total += length
-    if total != stored:
-        raise BadEntry(
-            f'the sparse map of "{printable(path)}" names {total} bytes, the archive has {stored}'
-        )
-    return tuple(piece for piece in sparse if piece[1])
 
 
 def _shown(value: bytes) -> str:

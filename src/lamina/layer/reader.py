@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 from zlib import adler32
 
-from lamina.layer import pax
+from lamina.layer import pax, sparse
 from lamina.layer.entry import BLOCK, CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry, EntryType
 from lamina.layer.header import (
     BLOCK as BLOCK_SIZE,
@@ -27,9 +27,8 @@ from lamina.layer.header import (
     text,
 )
 from lamina.layer.limits import DEFAULT, BadArchive, BadEntry, Limits, TooMuch
+from lamina.layer.stream import Stream
 
-_READ = 1 << 20  # bytes asked of the stream at a time
-_SMALL = 1 << 16  # bytes of a file that is handed over in one piece wherever it lies
 _MEMORY = 1 << 12  # remembered fields of each kind; hostile archives repeat nothing
 
 _TYPES: dict[bytes, EntryType] = {
@@ -50,146 +49,23 @@ _HEADER_ONLY = frozenset(b"123456")  # whatever their size field says, no data f
 _SKIPPED = frozenset(b"VAI")  # GNU volume label, Solaris ACL, inode metadata: nothing of the tree
 _EXTENDED = {b"x": "", b"X": "", b"g": "g", b"L": "path", b"K": "linkpath"}
 
-Data = bytes | memoryview
 
-
-class Reader:
+class Reader(Stream):
     """The entries of a tar, in order; of the latest entry, its data.
 
-    `read(n)` gives the next bytes of the plain tar, as many as it likes, b"" at the end.
     Raises BadArchive, BadEntry, TooMuch; afterwards the reader is of no use.
     """
 
     def __init__(self, read: Callable[[int], bytes], limits: Limits = DEFAULT) -> None:
-        self._read = read
-        self._limits = limits
-        self._buffer = b""
-        self._view = memoryview(b"")
-        self._at = 0  # of what is not yet consumed, in _buffer
-        self._base = 0  # of _buffer, in the plain tar
-        self._left = 0  # bytes of the latest entry's data not yet consumed
-        self._pad = 0  # bytes after them up to the next block
-        self._entry: Entry | None = None
+        super().__init__(read, limits)
         self._global: dict[str, bytes] = {}
         self._meta: dict[bytes, tuple[int, int, int]] = {}
         self._names: dict[bytes, tuple[str, str]] = {}
         self._times: dict[bytes, int] = {}
 
-    # --- bytes
-
-    def _next(self) -> bool:
-        """Go on to the next buffer; False at the end of the tar."""
-        data = self._read(_READ)
-        self._base += len(self._buffer)
-        self._buffer = data
-        self._view = memoryview(data)
-        self._at = 0
-        return bool(data)
-
-    def _take(self, count: int) -> bytes:
-        """Consume `count` bytes; fewer only at the end of the tar."""
-        at = self._at
-        data = self._buffer[at : at + count]
-        self._at = at + len(data)
-        if len(data) == count:
-            return data
-        parts = [data]
-        missing = count - len(data)
-        while missing and self._next():
-            data = self._buffer[:missing]
-            self._at = len(data)
-            missing -= len(data)
-            parts.append(data)
-        return b"".join(parts)
-
-    def _skip(self) -> None:
-        """Consume what is left of the latest entry; its padding may be missing at the end."""
-        todo = self._left + self._pad
-        while todo:
-            here = len(self._buffer) - self._at
-            if here >= todo:
-                self._at += todo
-                break
-            todo -= here
-            self._at += here
-            if not self._next():
-                if todo > self._pad:
-                    raise self._cut()
-                break
-        self._left = self._pad = 0
-
-    def _cut(self) -> BadArchive:
-        name = printable(self._entry.path) if self._entry else ""
-        return BadArchive(
-            f'the archive ends in the middle of "{name}"' if name else "the archive is cut short",
-            hint="it was truncated: fetch or make it again",
-        )
-
-    # --- data of the latest entry
-
-    def whole(self) -> Data | None:
-        """All stored data of the latest entry at once, if it is small or here; else None."""
-        left = self._left
-        at = self._at
-        if left <= len(self._buffer) - at:
-            self._at = at + left
-            self._left = 0
-            return self._view[at : at + left]
-        if left > _SMALL:
-            return None
-        data = self._take(left)
-        if len(data) < left:
-            raise self._cut()
-        self._left = 0
-        return data
-
-    def pieces(self) -> Iterator[Data]:
-        """The stored data of the latest entry, as views that are good until the next piece."""
-        while self._left:
-            here = min(self._left, len(self._buffer) - self._at)
-            if not here:
-                if not self._next():
-                    raise self._cut()
-                continue
-            at = self._at
-            self._at = at + here
-            self._left -= here
-            yield self._view[at : at + here]
-
-    def chunks(self) -> Iterator[tuple[int, Data]]:
-        """The data of the latest entry as (offset in the file, piece); holes are left out."""
-        entry = self._entry
-        if entry is None or entry.sparse is None:
-            at = 0
-            for piece in self.pieces():
-                yield at, piece
-                at += len(piece)
-            return
-        extents = iter(entry.sparse)
-        at = room = 0
-        for piece in self.pieces():
-            while piece:
-                if not room:
-                    at, room = next(extents)
-                part = piece[:room]
-                yield at, part
-                at += len(part)
-                room -= len(part)
-                piece = piece[len(part) :]
-
-    def content(self) -> bytes:
-        """The data of the latest entry as a program would read it, holes as zeros."""
-        size = self._entry.size if self._entry else 0
-        content = bytearray(size)
-        for at, piece in self.chunks():
-            content[at : at + len(piece)] = piece
-        return bytes(content)
-
-    # --- entries
-
     def __iter__(self) -> Iterator[Entry]:
         count = 0
-        limit = self._limits.entries
+        limit = self.limits.entries
         while True:
             at = self._at + self._left + self._pad
             if at <= len(self._buffer):
@@ -273,7 +149,7 @@ class Reader:
                 return None
             flag = block[156:157]
             headers += 1
-            if headers > self._limits.entries:
+            if headers > self.limits.entries:
                 raise self._too_many()
             if flag in _EXTENDED:
                 pending = self._extend(block, flag, extended) or pending
@@ -286,7 +162,7 @@ class Reader:
             pending = False
 
     def _too_many(self) -> TooMuch:
-        return TooMuch(f"the archive has more than {self._limits.entries} entries")
+        return TooMuch(f"the archive has more than {self.limits.entries} entries")
 
     def _header(self) -> bytes | None:
         """The next header block, checked; None at the end of the archive."""
@@ -295,13 +171,13 @@ class Reader:
         if len(block) == BLOCK_SIZE:
             self._at = at + BLOCK_SIZE
         else:
-            block = self._take(BLOCK_SIZE)
+            block = self.take(BLOCK_SIZE)
             if not block:
                 return None  # without the two zero blocks: common, and harmless
             if len(block) < BLOCK_SIZE:
                 raise BadArchive("the archive ends in the middle of a header")
         if not block[0] and block == ZERO_BLOCK:
-            follower = self._take(BLOCK_SIZE)
+            follower = self.take(BLOCK_SIZE)
             if follower.strip(b"\0"):
                 raise BadArchive("the archive goes on after a block of zeros")
             return None
@@ -315,19 +191,19 @@ class Reader:
     def _extend(self, block: bytes, flag: bytes, extended: dict[str, bytes]) -> bool:
         """Read a header that describes the next entry, or (False) all that follow."""
         size = number(block[124:136], "size")
-        if not 0 <= size <= self._limits.extended:
+        if not 0 <= size <= self.limits.extended:
             raise TooMuch(
-                f"an extended header of {size} bytes is larger than {self._limits.extended}"
+                f"an extended header of {size} bytes is larger than {self.limits.extended}"
             )
-        data = self._take(size)
+        data = self.take(size)
         if len(data) < size:
-            raise self._cut()
+            raise self.cut()
         self._pad = -size % BLOCK_SIZE
         self._skip()
         what = _EXTENDED[flag]
         if what == "g":
             self._global.update(pax.records(data))
-            if sum(map(len, self._global)) > self._limits.extended:
+            if sum(map(len, self._global)) > self.limits.extended:
                 raise TooMuch("the global PAX headers are too large")
             return False
         if what:
@@ -403,9 +279,9 @@ class Reader:
         if flag == b"S":
             if magic != GNU:
                 raise BadEntry(f'"{printable(path)}" is sparse in a way that no known tar writes')
-            self._old_sparse(entry, block)
+            sparse.settle_old(entry, block, self)
         elif extended and any(key.startswith("GNU.sparse.") for key in extended):
-            self._pax_sparse(entry, extended)
+            sparse.settle(entry, extended, self)
         if entry.type is DIR:
             entry.size = 0
         path = entry.path
@@ -418,8 +294,8 @@ class Reader:
         return entry
 
     def _check_length(self, name: str) -> None:
-        if len(name.encode("utf-8", "surrogateescape")) > self._limits.name:
-            raise BadEntry(f'the name "{printable(name)}" is longer than {self._limits.name} bytes')
+        if len(name.encode("utf-8", "surrogateescape")) > self.limits.name:
+            raise BadEntry(f'the name "{printable(name)}" is longer than {self.limits.name} bytes')
 
     def _unknown(self, flag: bytes, entry: Entry) -> None:
         """Refuse the type flags whose data is not a whole file; others are files (POSIX pax)."""
@@ -485,78 +361,8 @@ class Reader:
             elif key == "gname":
                 entry.gname = _decode(value)
 
-    def _pax_sparse(self, entry: Entry, extended: dict[str, bytes]) -> None:
-        """Formats 0.0, 0.1 and 1.0; `entry.size` is still what the archive stores."""
-        stored = entry.size
-        name = extended.get("GNU.sparse.name")
-        if name:
-            entry.path = _decode(name)
-        real = extended.get("GNU.sparse.realsize") or extended.get("GNU.sparse.size")
-        version = extended.get("GNU.sparse.major"), extended.get("GNU.sparse.minor")
-        if version == (b"1", b"0"):
-            used, sparse = self._data_map()
-            stored -= used
-            entry.offset += used
-        elif "GNU.sparse.map" in extended:
-            sparse = pax.sparse_0(extended["GNU.sparse.map"])
-        else:
-            return
-        if real is None:
-            raise BadArchive(f'the sparse file "{printable(entry.path)}" has no size')
-        entry.size = _file_size(pax.integer(real, "GNU.sparse.realsize"), entry)
-        entry.sparse = pax.check_sparse(sparse, entry.size, stored, entry.path)
-
-    def _data_map(self) -> tuple[int, pax.Map]:
-        """Read the map that opens the data of a sparse file of format 1.0."""
-        read = b""
-        wanted = BLOCK_SIZE
-        while True:
-            wanted += -wanted % BLOCK_SIZE
-            more = min(wanted - len(read), self._left)
-            if not more or wanted > self._limits.extended:
-                raise BadArchive("the sparse map of a file is cut short or too long")
-            piece = self._take(more)
-            self._left -= len(piece)
-            read += piece
-            if len(piece) < more:
-                raise self._cut()
-            wanted, sparse = pax.sparse_1_lines(read)
-            if sparse is None:
-                continue
-            if wanted != len(read):
-                raise BadArchive("the sparse map of a file is not where it belongs")
-            return wanted, sparse
-
-    def _old_sparse(self, entry: Entry, block: bytes) -> None:
-        """GNU's first format: four pieces in the header, more in blocks that follow it."""
-        fields, more = [block[386:482]], block[482]
-        while more:
-            extra = self._take(BLOCK_SIZE)
-            if len(extra) < BLOCK_SIZE:
-                raise self._cut()
-            entry.offset += BLOCK_SIZE
-            fields.append(extra[:504])
-            more = extra[504]
-            if len(fields) * BLOCK_SIZE > self._limits.extended:
-                raise TooMuch(f'the sparse map of "{printable(entry.path)}" is too long')
-        raw = b"".join(fields)
-        pairs = []
-        for at in range(0, len(raw), 24):
-            if not raw[at]:
-                break
-            pairs.append((number(raw[at : at + 12], "map"), number(raw[at + 12 : at + 24], "map")))
-        stored = entry.size
-        entry.size = _file_size(number(block[483:495], "size"), entry)
-        entry.sparse = pax.check_sparse(tuple(pairs), entry.size, stored, entry.path)
-
 
 _NO_DEVICE = (0, 0)
-
-
-def _file_size(size: int, entry: Entry) -> int:
-    if not 0 <= size < 1 << 63:
-        raise BadEntry(f'the size of "{printable(entry.path)}" is {size}')
-    return size
 
 
 def _decode(value: bytes) -> str:

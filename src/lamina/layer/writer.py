@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from zlib import adler32
 
-from lamina.layer import pax
+from lamina.layer import pax, sparse
 from lamina.layer.entry import BLOCK, CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from lamina.layer.header import BLOCK as BLOCK_SIZE
 from lamina.layer.header import USTAR, octal
@@ -156,7 +156,7 @@ def headers(entry: Entry) -> tuple[bytes, bytes, bytes]:
     opening = b""
     size = entry.size if kind is FILE else 0
     if entry.sparse is not None and kind is FILE:
-        opening = pax.sparse_1(_ended(entry.sparse, entry.size))
+        opening = sparse.opening(_ended(entry.sparse, entry.size))
         size = len(opening) + entry.stored
         records["GNU.sparse.major"] = b"1"
         records["GNU.sparse.minor"] = b"0"
@@ -170,10 +170,10 @@ def headers(entry: Entry) -> tuple[bytes, bytes, bytes]:
     return (_extended(path, records) if records else b""), header, opening
 
 
-def _ended(sparse: pax.Map, size: int) -> pax.Map:
+def _ended(pieces: sparse.Map, size: int) -> sparse.Map:
     """The map with an empty piece at the end of the file: GNU tar takes a file's size from it."""
-    end = sum(sparse[-1]) if sparse else 0
-    return sparse if end == size else (*sparse, (size, 0))
+    end = sum(pieces[-1]) if pieces else 0
+    return pieces if end == size else (*pieces, (size, 0))
 
 
 def _ustar(entry: Entry, path: str, size: int, flag: bytes, records: dict[str, bytes]) -> bytes:
