@@ -117,59 +117,61 @@ def prune(
 ) -> Pruned:
     """See `Engine.prune`; containers go first, for they hold images."""
     store = engine.store
-    before = disk_size(engine.root)
-    gone = _stopped(engine.ground) if containers else []
+    gone, freed = _stopped(engine.ground) if containers else ([], 0)
     if volumes:
-        _prune_volumes(engine.ground)
+        freed += _prune_volumes(engine.ground)
     forgotten = Pruned()
     if images is not None:
         forgotten = _prune_images(store, engine.uses(), every=every, wanted=images)
     keys = _prune_cache(store, every=every, unused_ns=unused_ns) if cache else []
     if cache and every and unused_ns is None:
-        _empty(engine.root / "cache-mounts")
-    engine.collect()
-    return replace(
-        forgotten,
-        containers=tuple(gone),
-        cache=tuple(keys),
-        reclaimed=max(before - disk_size(engine.root), 0),
-    )
+        freed += _empty(engine.root / "cache-mounts")
+    freed += engine.collect().bytes
+    return replace(forgotten, containers=tuple(gone), cache=tuple(keys), reclaimed=freed)
 
 
-def _stopped(ground: Ground) -> list[str]:
-    """Remove every container that does not run; their IDs."""
-    from lamina.run.removal import remove
+def _stopped(ground: Ground) -> tuple[list[str], int]:
+    """Remove every container that does not run; their IDs, and the bytes that frees."""
+    from lamina.run.removal import reconcile, remove
 
-    gone = []
+    reconcile(ground)
+    gone, freed = [], 0
     for container, state in ground.ledger.all():
         if state.is_running:
             continue
         try:
+            size = ground.snapshotter().draft_usage(container.draft_key)
             remove(ground, container)
         except (Conflict, NotFound):
             continue  # it was started, or removed, meanwhile
         gone.append(container.id)
-    return gone
+        freed += size
+    return gone, freed
 
 
-def _prune_volumes(ground: Ground) -> None:
-    """Remove the volumes that nobody named and no container has."""
+def _prune_volumes(ground: Ground) -> int:
+    """Remove the volumes that nobody named and no container has; the bytes that frees."""
     from lamina.run import volumes
 
     used = {mount.name for container, _ in ground.ledger.all() for mount in container.mounts}
+    freed = 0
     for name in volumes.names(ground.volumes):
         if name not in used and volumes.read(ground.volumes, name).anonymous:
+            freed += disk_size(ground.volumes / name)
             volumes.remove(ground.volumes, name)
+    return freed
 
 
-def _empty(directory: Path) -> None:
-    """Remove all that is in a directory."""
+def _empty(directory: Path) -> int:
+    """Remove all that is in a directory; the bytes that frees."""
     from lamina.fs.root import Root
 
+    size = disk_size(directory)
     if directory.is_dir():
         with Root.at(directory) as root:
             for name in os.listdir(directory):
                 root.remove(name)
+    return size
 
 
 def _prune_images(
