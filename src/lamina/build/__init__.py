@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lamina.build.assemble import Built, assemble
 from lamina.build.events import Event, Finished, Listener, Missed, Note, Output, Started
-from lamina.build.execute import StepFailed
+from lamina.build.failure import StepFailed
 from lamina.build.graph import BaseImage, Graph, Ulimit
 from lamina.build.plan import NamedContext, Options, plan
 from lamina.build.workshop import Secret, Workshop

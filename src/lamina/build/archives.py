@@ -6,7 +6,6 @@ import os
 from typing import BinaryIO
 
 from lamina.errors import Error
-from lamina.layer.apply import apply
 from lamina.layer.compress import decompressed
 
 _BLOCK = 512  # bytes of a tar header
@@ -42,6 +41,8 @@ def unpack(stream: BinaryIO, directory_fd: int, *, owner: tuple[int, int] | None
     With `owner` everything in it belongs to that uid and gid, else to whom the archive says.
     Corrupt or Invalid for a damaged or hostile archive.
     """
+    from lamina.layer.apply import apply
+
     applied = apply(stream, directory_fd, as_changeset=False)
     if owner is None:
         return

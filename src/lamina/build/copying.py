@@ -10,7 +10,6 @@ error, never a mixture.
 from __future__ import annotations
 
 from lamina.build.hashing import Changed, FileRecord, HashCache, digests
-from lamina.build.placing import copy
 from lamina.build.selection import CopySpec, Item, Selection, check, select
 
 __all__ = [
@@ -25,3 +24,10 @@ __all__ = [
     "digests",
     "select",
 ]
+
+
+def copy(selection: Selection, root_fd: int, *, epoch: int | None = None) -> tuple[str, ...]:
+    """See `placing.copy`, which is imported only when something is copied."""
+    from lamina.build import placing
+
+    return placing.copy(selection, root_fd, epoch=epoch)

@@ -7,7 +7,6 @@ import posixpath
 import secrets
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lamina.build import users
@@ -15,9 +14,9 @@ from lamina.build.cache import Made
 from lamina.build.copying import Selection, copy, select
 from lamina.build.events import Event, Note
 from lamina.build.graph import CopyOp, Graph, RunOp, Step, WorkdirOp
+from lamina.build.times import rfc3339
 from lamina.build.workshop import Trees, Workshop
-from lamina.dockerfile.source import Source
-from lamina.errors import Error, Invalid
+from lamina.errors import Invalid
 from lamina.fs.mounts import opened
 from lamina.fs.root import Root
 from lamina.layer import index as indexes
@@ -29,24 +28,6 @@ from lamina.snapshot.snapshotter import Draft
 
 if TYPE_CHECKING:
     from lamina.build.command import Commands
-
-
-class StepFailed(Invalid):
-    """A step could not be done; `cause` says why, `step` which."""
-
-    def __init__(self, step: Step, cause: Error, source: Source | None = None) -> None:
-        super().__init__(cause.message, hint=cause.hint)
-        self.step = step
-        self.cause = cause
-        self.source = source
-
-    def render(self) -> str:
-        """The message, below the lines of the Dockerfile that it is about."""
-        if self.source is None or self.step.span is None:
-            return self.message
-        place = f"{self.source.name}:{self.step.span.start_line}"
-        rule = "-" * 20
-        return f"{self.message}\n{place}\n{rule}\n{self.source.excerpt(self.step.span)}\n{rule}"
 
 
 class Executor:
@@ -144,9 +125,3 @@ class Executor:
     def _chain(self, step: Step, diff_id: Digest) -> ChainID:
         below = [layer.diff_id for layer in self.trees.layers(step.parent)]
         return chain_ids([*below, diff_id])[-1]  # type: ignore[list-item]
-
-
-def rfc3339(seconds: float) -> str:
-    """In UTC, with microseconds where there are any."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat().replace("+00:00", "Z")

@@ -21,7 +21,7 @@ from lamina.build.copying import (
     select,
 )
 from lamina.build.events import Event, Finished, Listener, Missed, Started
-from lamina.build.execute import Executor, StepFailed
+from lamina.build.failure import StepFailed
 from lamina.build.graph import BindMount, ContextTree, CopyOp, Graph, RunOp, Step, StepTree, Tree
 from lamina.build.key import Key
 from lamina.build.workshop import Trees, Workshop
@@ -29,7 +29,9 @@ from lamina.errors import Error
 from lamina.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from lamina.build.execute import Executor
 
 HASHES = "context-hashes"
 
@@ -62,7 +64,7 @@ class Solver:
         self._selections: dict[int, Selection] = {}
         self._keys: dict[int, Key] = {}
         self._rebuilt: set[int] = set()
-        self._executor = Executor(graph, workshop, self.trees, self.emit)
+        self._executor: Executor | None = None
 
     def _now(self) -> int:
         return int(self.workshop.clock() * 1e9)
@@ -86,20 +88,28 @@ class Solver:
                         self.trees.made[step.index] = answer
                         continue
                     if pool is None:
-                        from concurrent.futures import ThreadPoolExecutor
-
-                        pool = ThreadPoolExecutor(self.workers)
+                        pool = self._prepared_pool()
                     running[pool.submit(self._make, step)] = step
                 if running and not any(self._is_ready(step) for step in waiting):
                     self._collect(running)
         except BaseException:
-            self._executor.cancel()
+            if self._executor is not None:
+                self._executor.cancel()
             raise
         finally:
             if pool is not None:
                 pool.shutdown(wait=True, cancel_futures=True)
             self._save_hashes()
         return self.trees
+
+    def _prepared_pool(self) -> ThreadPoolExecutor:
+        """What it takes to do a step, imported only when one has to be done."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        from lamina.build.execute import Executor
+
+        self._executor = Executor(self.graph, self.workshop, self.trees, self.emit)
+        return ThreadPoolExecutor(self.workers)
 
     def _is_ready(self, step: Step) -> bool:
         return all(
@@ -239,6 +249,7 @@ class Solver:
                     return self._hit(step, key, made)
             self._explain(step, key)
             self.emit(Started(vertex, step.label, began, step))
+            assert self._executor is not None  # made with the pool that this runs in
             made = self._executor.make(step, self._selections.get(step.index), began)
             self.cache.keep(key, made, also=(quick,) if quick is not None else ())
             self.cache.stand(self._slot(step), key)
