@@ -27,6 +27,7 @@ from lamina.run.failures import CommandDenied, CommandNotFound
 from lamina.run.ground import Ground
 from lamina.run.mounts import parse_mount, parse_tmpfs, parse_volume
 from lamina.run.options import Options
+from lamina.run.owner import Owner
 from lamina.run.processes import pids
 from lamina.run.shape import inspected
 from lamina.run.state import LOST, Status
@@ -407,6 +408,7 @@ from pathlib import Path
 from lamina.engine import Engine, Settings, containers
 from lamina.run import create, removal
 from lamina.run.options import Options
+from lamina.run.owner import Owner
 where, after = sys.argv[2].split(":")
 room = {"create": create, "removal": removal}[where]
 original = getattr(room, after)
@@ -431,6 +433,22 @@ def test_a_command_killed_half_way_is_cleaned_up_by_the_next(box: Box, point: st
     assert box.ground.ledger.ids() == []
     assert box.ground.ledger.live() == []
     assert not [key for key in box.ground.snapshotter().drafts() if key.startswith("container-")]
+
+
+@pytest.mark.parametrize("name", ["container.json", "state.json"])
+def test_what_a_power_cut_tore_is_swept(box: Box, name: str) -> None:
+    container = box.create("true")
+    ledger = box.ground.ledger
+    ledger.change(container.id, lambda state: state.but(owner=state_owner()))
+    (ledger.directory(container.id) / name).write_bytes(b"\0\0\0")
+    containers.listing(box.engine)
+    assert container.id not in ledger.ids()
+    assert container.draft_key not in box.ground.snapshotter().drafts()
+    containers.listing(box.engine)
+
+
+def state_owner() -> Owner:
+    return Owner(os.getpid(), 1, "an earlier boot")
 
 
 # -- its files -----------------------------------------------------------------------------------

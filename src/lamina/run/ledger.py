@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lamina.errors import Conflict, Corrupt, NotFound
+from lamina.fs.atomic import write_all
 from lamina.run.container import Container
 from lamina.run.container import decode as decode_container
 from lamina.run.names import check_name, random_name
@@ -224,9 +225,13 @@ def _replace(path: str, data: bytes) -> None:
     aside = f"{path}.{os.getpid()}"
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, data)
-    finally:
-        os.close(descriptor)
+        try:
+            write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        os.unlink(aside)  # the disk is full; what is there stays
+        raise
     os.rename(aside, path)
 
 

@@ -58,7 +58,7 @@ def reconcile(ground: Ground) -> None:
         except NotFound:
             _sweep(ground, id)
         except Corrupt:
-            continue  # `rm` of it says what is wrong with it
+            _sweep(ground, id, torn=True)
 
 
 def mend(ground: Ground, container: Container) -> State | None:
@@ -94,9 +94,12 @@ def mend(ground: Ground, container: Container) -> State | None:
     return state
 
 
-def _sweep(ground: Ground, id: str) -> None:
-    """Delete what a killed removal left, or a creation that had not come to its record."""
-    if len(id) != 64 or not ground.ledger.is_remains(id):
+def _sweep(ground: Ground, id: str, *, torn: bool = False) -> None:
+    """Delete what a killed removal left, or a creation that had not come to its record.
+
+    `torn`: its files were being written when the machine stopped, and hold nothing readable.
+    """
+    if len(id) != 64 or not (torn or ground.ledger.is_remains(id)):
         return
     snapshotter = ground.snapshotter()
     try:
