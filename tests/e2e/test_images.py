@@ -449,6 +449,51 @@ def test_a_store_that_may_not_be_written_is_told(loaded: Machine, command: str) 
     assert loaded.lines("images", "--format", "{{.Repository}}:{{.Tag}}") == ["two:1"]
 
 
+@needs_rootfs
+@pytest.mark.skipif(not mounts_privately(), reason="needs the right to mount")
+def test_a_full_disk_leaves_the_store_whole(machine: Machine, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.write_bytes(LOWER)
+    machine.root.mkdir()
+    lamina = f"{sys.executable} -m lamina"
+    script = (
+        f"mount -t tmpfs -o size=3m none {machine.root}"
+        f" && {{ {lamina} import {ROOTFS} big; echo $?; {lamina} import {small} ok"
+        f" && {lamina} images --format '{{{{.Repository}}}}'; }}"
+    )
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script],
+        env=machine.environment,
+        capture_output=True,
+        check=False,
+    )
+    assert done.stderr.startswith(b"lamina: no space left in ")
+    status, id, name = done.stdout.decode().splitlines()
+    assert (status, id[:7], name) == ("1", "sha256:", "ok")
+
+
+@needs_rootfs
+def test_a_killed_import_leaves_the_store_whole(machine: Machine) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lamina", "import", "-", "x"],
+        env=machine.environment,
+        stdin=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(ROOTFS.read_bytes()[:2_000_000])
+    process.stdin.flush()
+    while not list((machine.root / "ingest").glob("*")):
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    process.stdin.close()
+    assert machine.lines("images", "-q") == []
+    machine.run("import", ROOTFS, "x")
+    machine.run("prune", "-f")
+    assert len(machine.lines("images", "-q")) == 1
+    assert list((machine.root / "ingest").iterdir()) == []
+
+
 def test_a_reader_that_leaves_is_no_error(loaded: Machine) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "lamina", "inspect", *["two:1"] * 200],

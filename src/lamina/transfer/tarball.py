@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lamina.errors import Invalid
+from lamina.fs.atomic import write_all
+from lamina.fs.faults import told
 from lamina.image.edit import Assembly
 from lamina.oci import media_type as types
 from lamina.oci.config import History, RunConfig
@@ -69,7 +71,7 @@ def import_tar(
     """
     kind, stream = _recognised(stream)
     with store.ingest() as ingest:
-        tee = cast("BinaryIO", _Tee(stream, ingest))
+        tee = cast("BinaryIO", _Tee(stream, ingest, str(store.root)))
         learnt = _unpack(tee, snapshotter) if snapshotter is not None else learn(tee, kind)
         if not learnt.entries:
             raise Invalid("the archive is empty", hint="expected a tar of a root file system")
@@ -115,15 +117,15 @@ class _Rejoined:
 class _Tee:
     """A stream each byte of which is kept on its way; hashed by who reads it."""
 
-    def __init__(self, stream: BinaryIO, ingest: Ingest) -> None:
+    def __init__(self, stream: BinaryIO, ingest: Ingest, place: str) -> None:
         self._stream = stream
         self._fd = ingest.fileno()
+        self._place = place  # what a message calls the store
 
     def read(self, size: int = -1, /) -> bytes:
         data = self._stream.read(_CHUNK if size < 0 else min(size, _CHUNK))
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._fd, left) :]
+        with told(self._place):
+            write_all(self._fd, memoryview(data))
         return data
 
 
