@@ -346,6 +346,17 @@ class Terminal:
         os.write(self.fd, text)
 
     def status(self) -> int:
+        pidfd = os.pidfd_open(self.pid)
+        deadline = time.monotonic() + 20
+        while pidfd not in select.select([pidfd, self.fd], [], [], 1)[0]:
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+                break
+            try:
+                self.seen += os.read(self.fd, 4096)  # what nobody reads holds up the end
+            except OSError:
+                pass
+        os.close(pidfd)
         status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         os.close(self.fd)
         return status
@@ -359,10 +370,14 @@ def test_a_shell_in_a_terminal(lamina: Lamina) -> None:
     terminal = Terminal([*lamina.words, "run", "-it", "--rm", "box", "sh"])
     terminal.until("# ")
     fcntl.ioctl(terminal.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 41, 91, 0, 0))
-    terminal.type(b"until stty size; do sleep 0.1; done 2>/dev/null\r")
+    terminal.type(b"until stty size 2>&1 | grep '1 91'; do sleep 0.1; done\r")
     terminal.until("41 91")
-    terminal.type(b"cat\r")
+    terminal.type(b"echo beg''un; cat; echo ov''er\r")
+    terminal.until("begun\r\n")
+    terminal.type(b"ping\r")
+    terminal.until("ping\r\nping\r\n")  # typed, and said again: cat reads now
     terminal.type(b"\x03")  # an interrupt, for the container's terminal to make of it a signal
+    terminal.until("^C")
     terminal.type(b"exit 12\r")
     assert terminal.status() == 12
     assert lamina.ok("ps", "-aq") == ""

@@ -16,7 +16,7 @@ from lamina.layer.compress import zstd_module
 from lamina.layer.entry import Entry, EntryType
 from lamina.oci.digest import Digest
 
-_MAGIC = b"lamina-index 2\n"
+_MAGIC = b"lamina-index 3\n"
 _BATCH = 1024  # entries per frame
 _LEVEL = 1
 _LENGTH = 4  # bytes of the length before each frame, and of its count of entries
@@ -137,7 +137,7 @@ def _columns(batch: list[Entry]) -> dict[str, object]:
         "size": [entry.size for entry in batch],
         "mtime": [entry.mtime for entry in batch],
         "offset": [entry.offset for entry in batch],
-        "digest": [_hexadecimal(entry.digest) if entry.digest else "" for entry in batch],
+        "digest": _join([entry.digest for entry in batch]),
         "link": {at: entry.link for at, entry in enumerate(batch) if entry.link},
         "device": {at: entry.device for at, entry in enumerate(batch) if entry.device != (0, 0)},
         "xattrs": {
@@ -170,7 +170,7 @@ def _entries(columns: dict[str, Any]) -> list[Entry]:
             strict=True,
         )
     ]
-    for entry, digest in zip(batch, columns["digest"], strict=True):
+    for entry, digest in zip(batch, columns["digest"].split(","), strict=True):
         if digest:
             entry.digest = Digest(digest if ":" in digest else f"sha256:{digest}")
     for at, link in columns["link"].items():
@@ -186,8 +186,9 @@ def _entries(columns: dict[str, Any]) -> list[Entry]:
     return batch
 
 
-def _hexadecimal(digest: Digest) -> str:
-    return digest[7:] if digest[:7] == "sha256:" else digest
+def _join(digests: list[Digest | None]) -> str:
+    """Digests with commas between them; of the usual algorithm only the digits."""
+    return ",".join([digest or "" for digest in digests]).replace("sha256:", "")
 
 
 def encode(entries: Iterable[Entry]) -> bytes:
