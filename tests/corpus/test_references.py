@@ -12,7 +12,7 @@ import pytest
 from lamina.errors import Invalid
 from lamina.oci import reference
 from lamina.oci.digest import Digest
-from lamina.oci.distribution import parse_challenges
+from lamina.oci.distribution.challenge import parse_challenges
 from lamina.oci.reference import Reference
 
 CASES = Path(__file__).parents[2] / "../shared/cases/parser"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import BinaryIO, Protocol
 
 from lamina.oci.descriptor import Descriptor
@@ -38,3 +39,11 @@ class Tagger(Protocol):
     """A place that gives names."""
 
     def tag(self, name: str, descriptor: Descriptor) -> None: ...
+
+
+class ReferrerLister(Protocol):
+    """A place that knows what refers to a manifest as its subject."""
+
+    def referrers(
+        self, digest: Digest, artifact_type: str | None = None
+    ) -> Iterable[Descriptor]: ...

@@ -1,7 +1,4 @@
-"""What registries and their clients say to one another (distribution-spec; RFC 9110).
-
-So far: the challenges by which a registry says how to prove who one is.
-"""
+"""Challenges: how a registry says what proves who one is (RFC 9110, section 11; RFC 6750)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 import pytest
 
-from lamina.oci.distribution import BadChallenge, Challenge, parse_challenges
+from lamina.oci.distribution.challenge import BadChallenge, Challenge, parse_challenges
 
 
 def test_several_challenges_in_one_header() -> None:

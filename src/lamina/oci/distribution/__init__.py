@@ -1,0 +1,1 @@
+"""What registries and their clients say to one another (distribution-spec), for both sides."""
