@@ -1,0 +1,1 @@
+"""Repositories on disk: who may see which blob, and what is kept; no HTTP."""

@@ -1,0 +1,1 @@
+"""Content there: repositories of registries, over HTTP."""

@@ -1,0 +1,1 @@
+"""The registry spoken over HTTP (distribution-spec)."""
