@@ -4,7 +4,8 @@
 # make bench  Lamina beside the tools that one would use instead
 # Each gets what it needs first: .venv, and Debian packages where they are missing.
 
-PEERS = attr skopeo umoci buildah podman crun runc mmdebstrap
+PEERS = attr skopeo umoci buildah podman crun runc mmdebstrap docker-registry
+BENCH = $(PEERS) wrk curl
 PYTHON = .venv/bin/python
 JOBS ?= 2
 
@@ -33,7 +34,7 @@ check: .venv/ready
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile tests/unit tests/test_architecture.py
 
 bench: .venv/ready
-	@scripts/setup packages $(PEERS)
+	@scripts/setup packages $(BENCH)
 	$(PYTHON) -m bench
 
 docs: .venv/ready

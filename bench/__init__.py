@@ -1,1 +1,1 @@
-"""Measurements beside the tools that one would use instead; `python -m bench [NAME...]`."""
+"""Measurements beside the tools that one would use instead: `python -m bench [NAME [FLAGS]]`."""

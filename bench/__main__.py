@@ -1,4 +1,4 @@
-"""Runs every question of this folder, or those that are named."""
+"""Runs every question of this folder, or the one that is named, with the flags after it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 
 
-def main(names: list[str]) -> None:
+def main(words: list[str]) -> None:
     """One question after the other; each prints its own table."""
     print(f"# Linux {platform.release()}, {platform.machine()}, Python {platform.python_version()}")
     found = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
-    for name in names or found:
+    for name in words[:1] or found:
         module = importlib.import_module(f"bench.{name}")
         if hasattr(module, "main"):
             print(f"\n## {name}: {(module.__doc__ or '').strip().splitlines()[0]}", flush=True)
-            sys.argv = [name]  # a question may read flags of its own
+            sys.argv = [name, *words[1:]]
             module.main()
 
 

@@ -1,6 +1,6 @@
 """What it costs to run `true` in a container, beside podman, docker and crun.
 
-    python bench/run.py [--runs N] [--root DIRECTORY]
+    python -m bench run [--runs N] [--root DIRECTORY]
 
 Every tool runs once in turn (A B C A B C ...), so that what else the machine does falls on all of
 them alike; the medians are printed, with their ratio to ours. Everything is counted, from the

@@ -1,6 +1,6 @@
 """How fast a layer of many small files is unpacked, beside GNU tar and umoci.
 
-    python bench/unpack.py [--runs N] [--entries N] [DIRECTORY ...]
+    python -m bench unpack [--runs N] [--entries N] [DIRECTORY ...]
 
 Each round unpacks the same tar.gz with every tool in turn (A B C A B C ...), into a new directory
 in each DIRECTORY given (/dev/shm, and the working directory's file system, if none is), and the
@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import hashlib
-import json
 import os
 import shutil
 import statistics
@@ -24,7 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from workloads import node_modules
+from bench.workloads import layout, node_modules
 
 OURS = """
 import os, sys, time
@@ -63,40 +61,6 @@ def _ours(script: str, *arguments: str) -> tuple[float, int]:
         command, check=True, capture_output=True, text=True
     ).stdout.split()
     return float(seconds), int(memory)
-
-
-def _layout(place: Path, blob: Path, plain: bytes) -> Path:
-    """An OCI layout with the layer, for umoci."""
-    layout = place / "layout"
-    (layout / "blobs/sha256").mkdir(parents=True)
-
-    def put(data: bytes) -> dict[str, object]:
-        digest = hashlib.sha256(data).hexdigest()
-        (layout / "blobs/sha256" / digest).write_bytes(data)
-        return {"digest": f"sha256:{digest}", "size": len(data)}
-
-    kind = "application/vnd.oci.image"
-    layer = {"mediaType": f"{kind}.layer.v1.tar+gzip", **put(blob.read_bytes())}
-    config = {
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(plain).hexdigest()}"]},
-    }
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": f"{kind}.manifest.v1+json",
-        "config": {"mediaType": f"{kind}.config.v1+json", **put(json.dumps(config).encode())},
-        "layers": [layer],
-    }
-    entry = {
-        "mediaType": f"{kind}.manifest.v1+json",
-        **put(json.dumps(manifest).encode()),
-        "annotations": {"org.opencontainers.image.ref.name": "latest"},
-    }
-    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
-    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    return layout
 
 
 def _round(tools: dict[str, Callable[[str], float]], where: Path) -> dict[str, float]:
@@ -143,9 +107,9 @@ def main() -> None:
         if shutil.which("tar"):
             tools["tar xzf"] = lambda place: _timed(["tar", "xzf", str(blob), "-C", place])
         if shutil.which("umoci"):
-            layout = _layout(Path(scratch), blob, plain)
+            image = layout(Path(scratch), blob, plain)
             tools["umoci raw unpack"] = lambda place: _timed(
-                ["umoci", "raw", "unpack", "--image", f"{layout}:latest", f"{place}/root"]
+                ["umoci", "raw", "unpack", "--image", f"{image}:latest", f"{place}/root"]
             )
         for where in options.where:
             _report(f"unpack in {where}", [_round(tools, where) for _ in range(options.runs)])

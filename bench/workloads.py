@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import random
 import tarfile
+from pathlib import Path
 from typing import BinaryIO
 
 _WORDS = (  # noqa: SIM905
@@ -79,6 +82,40 @@ def large_files(out: BinaryIO, *, files: int = 8, size: int = 128 << 20) -> int:
             data = (block * (size // len(block) + 1))[:size]
             _add(tar, f"data/large-{serial}.bin", tarfile.REGTYPE, 0o644, data)
     return files
+
+
+def layout(place: Path, blob: Path, plain: bytes) -> Path:
+    """An OCI layout at `place`, of one image with the one layer that `blob` holds, gzipped."""
+    made = place / "layout"
+    (made / "blobs/sha256").mkdir(parents=True)
+
+    def put(data: bytes) -> dict[str, object]:
+        digest = hashlib.sha256(data).hexdigest()
+        (made / "blobs/sha256" / digest).write_bytes(data)
+        return {"digest": f"sha256:{digest}", "size": len(data)}
+
+    kind = "application/vnd.oci.image"
+    layer = {"mediaType": f"{kind}.layer.v1.tar+gzip", **put(blob.read_bytes())}
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(plain).hexdigest()}"]},
+    }
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{kind}.manifest.v1+json",
+        "config": {"mediaType": f"{kind}.config.v1+json", **put(json.dumps(config).encode())},
+        "layers": [layer],
+    }
+    entry = {
+        "mediaType": f"{kind}.manifest.v1+json",
+        **put(json.dumps(manifest).encode()),
+        "annotations": {"org.opencontainers.image.ref.name": "latest"},
+    }
+    (made / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+    (made / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    return made
 
 
 def _add(
