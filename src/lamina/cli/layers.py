@@ -138,9 +138,9 @@ def _row(view: LayerView, full: bool) -> Mapping[str, Value]:
         "PlainSize": units.human_size(view.sizes.plain, 3),
         "StoredBytes": layer.descriptor.size,
         "PlainBytes": view.sizes.plain,
-        "Added": view.effect.added,
-        "Changed": view.effect.changed,
-        "Deleted": view.effect.deleted,
+        "Added": len(view.effect.added),
+        "Changed": len(view.effect.changed),
+        "Deleted": len(view.effect.deleted),
     }
 
 
