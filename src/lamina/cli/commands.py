@@ -31,6 +31,7 @@ GROUPS = {
 
 _C = "lamina.cli.containers:"
 _I = "lamina.cli.images:"
+_L = "lamina.cli.looking:"
 
 ENTRIES = (
     Entry("run", "Make a container from an image and run it", _C + "RUN", ("container run",), True),
@@ -58,11 +59,20 @@ ENTRIES = (
         True,
     ),
     Entry("history", "Show how an image was made", _I + "HISTORY", ("image history",), True),
+    Entry("ls", "List files of an image", _L + "LS", ("image files",)),
+    Entry("cat", "Write a file of an image", _L + "CAT", ("image cat",)),
+    Entry("blame", "Show which layers made a file what it is", _L + "BLAME", ("image blame",)),
+    Entry("waste", "Show what an image's layers bring in vain", _L + "WASTE", ("image waste",)),
     Entry("attach", "Look on while a container runs", _C + "ATTACH", ("container attach",)),
     Entry("commit", "Make an image of a container", _C + "COMMIT", ("container commit",)),
     Entry("cp", "Copy files in and out of a container", _C + "CP", ("container cp",)),
     Entry("create", "Make a container without starting it", _C + "CREATE", ("container create",)),
-    Entry("diff", "Show what a container changed in its files", _C + "DIFF", ("container diff",)),
+    Entry(
+        "diff",
+        "Show what a container changed, or how two images differ",
+        _L + "DIFF",
+        ("container diff", "image diff"),
+    ),
     Entry("export", "Write a container's files as a tar", _C + "EXPORT", ("container export",)),
     Entry("kill", "Send a signal to running containers", _C + "KILL", ("container kill",)),
     Entry("logs", "Show what a container printed", _C + "LOGS", ("container logs",)),

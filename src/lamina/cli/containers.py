@@ -487,9 +487,6 @@ def diff(args: Args, engine: Engine) -> int:
     return 0
 
 
-DIFF = Command(run=diff, usage="CONTAINER", arguments=(1, 1))
-
-
 def commit(args: Args, engine: Engine) -> int:
     from lamina.engine import containers
     from lamina.engine.local import full_name

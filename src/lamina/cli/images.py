@@ -145,6 +145,11 @@ def history(args: Args, engine: Engine) -> int:
     from lamina.engine import local
 
     _, image = engine.image(args.rest[0], platform_of(args))
+    if args.flag("dockerfile"):
+        from lamina.analyze import reconstruct
+
+        print(reconstruct(image), end="")
+        return 0
     full = args.flag("no-trunc")
     rows = local.rows(engine.store, image)
     ids = [str(image.id) if full else image.id.short, *[MISSING] * (len(rows) - 1)]
@@ -167,6 +172,7 @@ HISTORY = Command(
     run=history,
     usage="IMAGE",
     flags=(
+        Flag("dockerfile", kind=Kind.BOOL, help="Write a Dockerfile that makes this image again"),
         FORMAT,
         Flag("human", "H", Kind.BOOL, "Show sizes and times as people say them", default="true"),
         NO_TRUNC,

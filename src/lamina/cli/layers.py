@@ -87,7 +87,9 @@ def layers(args: Args, engine: Engine) -> int:
     form = args.text("format")
     if len(args.rest) == 2:
         entries = local.layer_entries(engine.store, image, _number(args))
-        lines = tar_lines(entries) if form is None else _ENTRIES.lines(map(_entry, entries), form)
+        lines = (
+            tar_lines(entries) if form is None else _ENTRIES.lines(map(entry_row, entries), form)
+        )
     else:
         views = local.layer_views(engine.store, image)
         lines = iter(_LAYERS.lines([_row(view, args.flag("no-trunc")) for view in views], form))
@@ -144,7 +146,7 @@ def _row(view: LayerView, full: bool) -> Mapping[str, Value]:
     }
 
 
-def _entry(entry: Entry) -> Mapping[str, Value]:
+def entry_row(entry: Entry) -> Mapping[str, Value]:
     return {
         "Path": entry.path,
         "Type": str(entry.type),

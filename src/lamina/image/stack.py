@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from lamina.errors import NotFound
 from lamina.layer import whiteout
-from lamina.layer.entry import DIR, FILE, HARDLINK, Entry
+from lamina.layer.entry import DIR, FILE, HARDLINK, SYMLINK, Entry
 from lamina.values import dataclass
+
+_LINKS = 40  # followed in one path, as the kernel does
 
 
 @dataclass(slots=True)
@@ -77,6 +80,34 @@ class Stack:
     def children(self, directory: str) -> list[str]:
         """The paths right below a directory, sorted; "." is the root."""
         return sorted(self._children.get(directory, ()))
+
+    def resolve(self, path: str) -> str:
+        """Where `path` leads once every link in it is followed, within the tree.
+
+        As a container would see it: an absolute link begins at the root, and ".." stays below it.
+        NotFound if there is nothing, or the links go round in circles.
+        """
+        waiting = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+        found: list[str] = []
+        links = 0
+        while waiting:
+            part = waiting.pop()
+            if part == "..":
+                del found[-1:]
+                continue
+            node = self.nodes.get("/".join([*found, part]))
+            if node is None:
+                raise NotFound(f'there is no "/{"/".join([*found, part])}" in this image')
+            if node.entry.type is not SYMLINK:
+                found.append(part)
+                continue
+            links += 1
+            if links > _LINKS:
+                raise NotFound(f'the links of "{path}" go round in circles')
+            if node.entry.link.startswith("/"):
+                found = []
+            waiting += [one for one in reversed(node.entry.link.split("/")) if one not in ("", ".")]
+        return "/".join(found) or "."
 
     def below(self, directory: str) -> Iterator[str]:
         """Every path below a directory, parents first, sorted within each."""

@@ -7,6 +7,7 @@ on as views of the buffers that it came in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import BinaryIO
 from zlib import adler32
 
@@ -28,6 +29,7 @@ from lamina.layer.header import (
 )
 from lamina.layer.limits import DEFAULT, BadArchive, BadEntry, Limits, TooMuch
 from lamina.layer.stream import Stream
+from lamina.oci.digest import Digest
 
 _MEMORY = 1 << 12  # remembered fields of each kind; hostile archives repeat nothing
 
@@ -377,5 +379,14 @@ def read(stream: BinaryIO, limits: Limits = DEFAULT) -> Iterator[tuple[Entry, Re
 
 
 def read_index(stream: BinaryIO, limits: Limits = DEFAULT) -> list[Entry]:
-    """All entries of the plain tar `stream`, data skipped."""
-    return list(Reader(stream.read, limits))
+    """All entries of the plain tar `stream`, with the digests of files that have no holes."""
+    reader = Reader(stream.read, limits)
+    entries = []
+    for entry in reader:
+        if entry.type is FILE and entry.sparse is None:
+            hasher = sha256()
+            for piece in reader.pieces():
+                hasher.update(piece)
+            entry.digest = Digest(f"sha256:{hasher.hexdigest()}")
+        entries.append(entry)
+    return entries

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
+from lamina.errors import NotFound
 from lamina.image.stack import Effect, Stack
-from lamina.layer.entry import DIR, FILE, HARDLINK, Entry
+from lamina.layer.entry import DIR, FILE, HARDLINK, SYMLINK, Entry
 
 
 def file(path: str, size: int = 1) -> Entry:
@@ -108,3 +111,39 @@ def test_a_directory_that_only_its_content_tells_of_is_there_and_counts_for_noth
     assert stack.push([file("a/b/c")]).added == ("a/b/c",)
     assert list(stack.below(".")) == ["a", "a/b", "a/b/c"]
     assert stack.push([folder("x/y"), folder("x", 0o700)]).added == ("x", "x/y")
+
+
+def link(path: str, target: str) -> Entry:
+    return Entry(path, SYMLINK, link=target)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/", "."),
+        ("usr/bin/sh", "usr/bin/sh"),
+        ("/bin/sh", "usr/bin/sh"),
+        ("//bin/./sh/", "usr/bin/sh"),
+        ("up/bin", "usr/bin"),
+        ("out/usr", "usr"),
+        ("usr/bin/../../bin/dash", "usr/bin/sh"),
+    ],
+)
+def test_a_path_is_followed_through_its_links(path: str, expected: str) -> None:
+    stack = Stack()
+    links = (
+        link("bin", "usr/bin"),
+        link("up", "/usr"),
+        link("out", "../../.."),
+        link("usr/bin/dash", "sh"),
+    )
+    stack.push([folder("usr"), folder("usr/bin"), file("usr/bin/sh"), *links])
+    assert stack.resolve(path) == expected
+
+
+@pytest.mark.parametrize("path", ["nothing", "a", "broken/x"])
+def test_a_path_that_leads_nowhere_is_not_found(path: str) -> None:
+    stack = Stack()
+    stack.push([link("a", "b"), link("b", "a"), link("broken", "gone")])
+    with pytest.raises(NotFound):
+        stack.resolve(path)

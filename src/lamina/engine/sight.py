@@ -1,0 +1,119 @@
+"""One image to look into: the tree that its layers make, and the bytes of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from typing import BinaryIO
+
+from lamina.engine import layers
+from lamina.errors import NotFound
+from lamina.image.stack import Effect, Node, Stack
+from lamina.image.view import Image, Layer
+from lamina.layer.content import PlainTar
+from lamina.layer.entry import FILE, Entry
+from lamina.store import Store
+
+
+class Sight:
+    """An image whose layers are read only when something in them is asked for.
+
+    `entries` gives a layer's table of contents, `open_plain` its plain tar.
+    """
+
+    def __init__(
+        self,
+        image: Image,
+        entries: Callable[[Layer], Sequence[Entry]],
+        open_plain: Callable[[Layer], AbstractContextManager[BinaryIO]],
+    ) -> None:
+        self.image = image
+        self._entries = entries
+        self._open_plain = open_plain
+
+    @cached_property
+    def layers(self) -> list[Sequence[Entry]]:
+        """The entries of every layer, the lowest first."""
+        return [self._entries(layer) for layer in self.image.layers]
+
+    @cached_property
+    def _built(self) -> tuple[Stack, list[Effect]]:
+        stack = Stack()
+        return stack, [stack.push(entries) for entries in self.layers]
+
+    @property
+    def stack(self) -> Stack:
+        """The finished tree."""
+        return self._built[0]
+
+    @property
+    def effects(self) -> list[Effect]:
+        """What each layer did, the lowest first."""
+        return self._built[1]
+
+    def find(self, path: str) -> Node:
+        """The file that `path` leads to, links followed; NotFound unless it is one."""
+        found = self.stack.nodes.get(self.stack.resolve(path))
+        if found is None or found.source.entry.type is not FILE:
+            kind = found.entry.type if found is not None else "dir"
+            raise NotFound(f'"{path}" is a {kind}, and not a file')
+        return found.source
+
+    def read(self, node: Node) -> Iterator[bytes]:
+        """The bytes of a file, in pieces."""
+        with self._open_plain(self.image.layers[node.layer - 1]) as stream:
+            yield from PlainTar(stream).read(node.entry)
+
+    def read_whole(self, node: Node, limit: int = 1 << 28) -> bytes:
+        """The bytes of a file of at most `limit` bytes; NotFound if it is larger."""
+        if node.entry.size > limit:
+            raise NotFound(f'"{node.entry.path}" has {node.entry.size} bytes: too many to look at')
+        return b"".join(self.read(node))
+
+
+def local(store: Store, image: Image) -> Sight:
+    """An image of the store."""
+    return Sight(
+        image,
+        lambda layer: layers.entries(store, layer),
+        lambda layer: _open_plain(store, layer),
+    )
+
+
+@contextmanager
+def _open_plain(store: Store, layer: Layer) -> Iterator[BinaryIO]:
+    from lamina.layer.compress import decompressed, sniff
+
+    with store.blobs.open(layer.descriptor) as stream:
+        kind = sniff(stream.read(512))
+        stream.seek(0)
+        if kind == "none":
+            yield stream
+        else:
+            with decompressed(stream, kind) as plain:
+                yield plain
+
+
+def is_same(one: Sight, two: Sight) -> Callable[[Node, Node], bool]:
+    """Whether two files of these images hold the same bytes, by reading them."""
+
+    def same(old: Node, new: Node) -> bool:
+        return _digest(one, old) == _digest(two, new)
+
+    return same
+
+
+def _digest(sight: Sight, node: Node) -> str:
+    from hashlib import sha256
+
+    hasher = sha256()
+    for piece in sight.read(node):
+        hasher.update(piece)
+    return hasher.hexdigest()
+
+
+def split(text: str) -> tuple[str, str]:
+    """An image and a path in it, of "image:/path"; the path is "/" where there is none."""
+    image, colon, path = text.partition(":/")
+    return image, f"/{path}" if colon else "/"
