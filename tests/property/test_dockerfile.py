@@ -82,4 +82,5 @@ def test_below_a_directory_that_may_be_skipped_everything_is_ignored(
     ignore = Ignore.from_patterns(lines)
     if ignore.may_skip_dir(directory):
         assert ignore.ignores(f"{directory}/{below}")
-    assert (ignore.explain(below) is not None) == ignore.ignores(below)
+    decisive = ignore.explain(below)
+    assert (decisive is not None and not decisive.takes_back) == ignore.ignores(below)

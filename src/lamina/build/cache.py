@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from lamina.build.key import Difference, Key, first_difference
+from lamina.build.key import Key
 from lamina.errors import Invalid
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import ChainID, DiffID, Digest
@@ -116,7 +116,10 @@ class Cache:
         except ValueError:
             return None
 
-    def difference(self, slot: str, key: Key) -> Difference | None:
-        """The first thing that differs from the last build; None if that had no such step."""
-        last = self.last(slot)
-        return first_difference(last, key) if last is not None else None
+    def seconds(self, key: Key) -> float | None:
+        """How long a step with this key took, if it was ever done here."""
+        data = self.store.records.get(STEP, key.digest)
+        try:
+            return Made.decode(data).seconds if data is not None else None
+        except (ValueError, KeyError, Invalid):
+            return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lamina.build.cache import Made
 from lamina.build.graph import Step
 from lamina.build.key import Difference
 from lamina.values import dataclass
@@ -28,8 +29,9 @@ class Missed:
 
     vertex: str
     reason: str
-    difference: Difference | None = None
-    because_of: str | None = None  # the label of an earlier step that was built anew
+    causes: tuple[Difference, ...] = ()  # the first that differs; if that is a file, every file
+    because_of: str | None = None  # the vertex of an earlier step that was built anew
+    seconds: float | None = None  # that it took the last time
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Finished:
     cached: bool = False
     error: str | None = None
     detail: str = ""  # "3.2MB, 12 files"
+    made: Made | None = None  # its layer, unless it failed
 
 
 Event = Started | Missed | Output | Note | Finished

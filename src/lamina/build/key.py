@@ -182,6 +182,20 @@ class Difference:
                 return f"{self.name} {_verb(self)}"
 
 
+def causes(was: Key, now: Key) -> tuple[Difference, ...]:
+    """The first difference; if that is a file, every file that differs. Empty if nothing does."""
+    first = first_difference(was, now)
+    if first is None or first.kind != "file":
+        return () if first is None else (first,)
+    old = {part.name: part.value for part in was.parts if part.kind == "file"}
+    new = {part.name: part.value for part in now.parts if part.kind == "file"}
+    return tuple(
+        Difference("file", name, old.get(name), new.get(name))
+        for name in {**new, **old}
+        if old.get(name) != new.get(name)
+    )
+
+
 def first_difference(was: Key, now: Key) -> Difference | None:
     """What a reader should hear first; None if nothing differs."""
     old = {(part.kind, part.name): part.value for part in was.parts}
@@ -211,6 +225,9 @@ def _file_verb(difference: Difference) -> str:
     if difference.now is None:
         return "was removed"
     was, now = difference.was.split(" "), difference.now.split(" ")
-    if len(was) > 2 and len(now) > 2 and was[0] == now[0] and was[2:] == now[2:]:
-        return f"has mode {now[1]}, had {was[1]}"
+    if len(was) > 3 and len(now) > 3 and was[0] == now[0] and was[3:] == now[3:]:
+        if was[2] == now[2]:
+            return f"has mode {now[1]}, had {was[1]}"
+        if was[1] == now[1]:
+            return f"has owner {now[2]}, had {was[2]}"
     return "changed"

@@ -195,9 +195,9 @@ class _Chooser:
         ignore = self.context.ignore
         if ignore is not None and inside.lstat(self.root_fd, path) is not None:
             found = ignore.explain(path)
-            if found is not None:
-                pattern, line = found
-                return f'excluded by {self.context.ignore_name} line {line}: "{pattern}"'
+            if found is not None and not found.takes_back:
+                where = f"{self.context.ignore_name} line {found.line}"
+                return f'excluded by {where}: "{found.text}"'
         near = self._near(path)
         return f'did you mean "{near}"' if near else None
 

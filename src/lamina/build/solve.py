@@ -22,11 +22,23 @@ from lamina.build.copying import (
 )
 from lamina.build.events import Event, Finished, Listener, Missed, Started
 from lamina.build.failure import StepFailed
-from lamina.build.graph import BindMount, ContextTree, CopyOp, Graph, RunOp, Step, StepTree, Tree
-from lamina.build.key import Key
+from lamina.build.graph import (
+    BindMount,
+    ContextTree,
+    CopyOp,
+    Graph,
+    ImageTree,
+    RunOp,
+    Step,
+    StepTree,
+    Tree,
+)
+from lamina.build.inside import join
+from lamina.build.key import Difference, Key
 from lamina.build.workshop import Trees, Workshop
 from lamina.errors import Error
 from lamina.oci.digest import Digest
+from lamina.values import replace
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -146,7 +158,7 @@ class Solver:
     def _hit(self, step: Step, key: Key, made: Made) -> tuple[Made, ...]:
         now = self.workshop.clock()
         self.emit(Started(str(step.index), step.label, now, step))
-        self.emit(Finished(str(step.index), now, cached=True))
+        self.emit(Finished(str(step.index), now, cached=True, made=made))
         self.cache.stand(self._slot(step), key)
         return (*self.trees.layers(step.parent), made)
 
@@ -162,15 +174,46 @@ class Solver:
         ]
         self._rebuilt.add(step.index)
         vertex = str(step.index)
+        last = self.cache.last(self._slot(step))
+        seconds = self.cache.seconds(last) if last is not None else None
         if not step.use_cache:
-            self.emit(Missed(vertex, "the cache was turned off for it"))
+            self.emit(Missed(vertex, "the cache was turned off for it", seconds=seconds))
         elif earlier:
-            label = earlier[0].label
-            self.emit(Missed(vertex, f"{label} was built anew", because_of=label))
+            reason = f"{earlier[0].label} was built anew"
+            cause = str(earlier[0].index)
+            self.emit(Missed(vertex, reason, because_of=cause, seconds=seconds))
         else:
-            difference = self.cache.difference(self._slot(step), key)
-            reason = difference.describe() if difference else "it was never built here"
-            self.emit(Missed(vertex, reason, difference))
+            causes = keys.causes(last, key) if last is not None else ()
+            causes = self._in_context(step, causes)
+            reason = "its layer is not in the cache any more" if last is not None else ""
+            if causes:
+                reason = self._describe(step, causes)
+            reason = reason or "it was never built here"
+            self.emit(Missed(vertex, reason, causes, seconds=seconds))
+
+    def _in_context(self, step: Step, causes: tuple[Difference, ...]) -> tuple[Difference, ...]:
+        """The causes with files named as where they are copied from has them."""
+        selection = self._selections.get(step.index)
+        if selection is None or not causes or causes[0].kind != "file":
+            return causes
+        known: dict[str, str] = {}
+        for item in selection.items:
+            if item.is_directory:
+                known |= {node.path: join(item.path, node.path) for node in item.nodes[1:]}
+            else:
+                known[item.name] = item.path
+        # What is gone was in the one directory that is copied, or in nobody knows which.
+        folders = [item.path for item in selection.items if item.is_directory]
+        start = folders[0] if len(folders) == 1 else ""
+        return tuple(
+            replace(one, name=known.get(one.name) or join(start, one.name)) for one in causes
+        )
+
+    def _describe(self, step: Step, causes: tuple[Difference, ...]) -> str:
+        if causes[0].kind == "base" and isinstance(step.parent, ImageTree):
+            return f"the base image {self.graph.images[step.parent.index].name} changed"
+        more = f" (and {len(causes) - 1} more)" if len(causes) > 1 else ""
+        return f"{causes[0].describe()}{more}"
 
     def _quick_key(self, step: Step) -> Key | None:
         """A key by the names of trees alone, where the full one would have to read files."""
@@ -259,5 +302,5 @@ class Solver:
                 raise
             raise StepFailed(step, error, self.graph.source) from error
         detail = f"{made.files} files" if made.files != 1 else "1 file"
-        self.emit(Finished(vertex, self.workshop.clock(), detail=detail))
+        self.emit(Finished(vertex, self.workshop.clock(), detail=detail, made=made))
         return (*self.trees.layers(step.parent), made)

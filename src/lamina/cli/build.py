@@ -30,6 +30,10 @@ def build(args: Args, engine: Engine) -> int:
     finally:
         progress.close()
         tail.show()
+        if args.flag("explain"):
+            from lamina.cli.why import explain
+
+            explain(engine, sys.stderr)
     _write_files(args, built, asked.names)
     to_stdout = any(output.destination == "-" for output in asked.outputs)
     if not to_stdout:

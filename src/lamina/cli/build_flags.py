@@ -31,6 +31,7 @@ FLAGS: tuple[Flag, ...] = (
         default="auto",
         help="Certificates that RUN steps trust and no layer holds: a file, auto or none",
     ),
+    Flag("explain", kind=_BOOL, help="Say afterwards why each step was done anew"),
     Flag("file", "f", value="path", help='The Dockerfile (default "PATH/Dockerfile")'),
     Flag(
         "http-proxy",
@@ -116,6 +117,7 @@ def request(args: Args, environment: Mapping[str, str], stdin: BinaryIO) -> Buil
             uncached_stages=_stages(args),
         ),
         names=args.texts("tag"),
+        words=args.as_typed(),
         named_contexts=dict(_pair(text, "--build-context") for text in args.texts("build-context")),
         outputs=wanted,
         secrets=_secrets(args, environment),

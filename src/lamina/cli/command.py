@@ -98,6 +98,11 @@ class Args:
         text = self.text(name)
         return None if text is None else int(text)
 
+    def as_typed(self) -> tuple[str, ...]:
+        """Words that say the same: every flag with its value, then what is left."""
+        flags = [f"--{name}={value}" for name, values in self.values.items() for value in values]
+        return (*flags, *self.rest)
+
     def refuse(self, name: str, reason: str) -> UsageError:
         """The error for a flag whose value cannot be used, to be raised."""
         return self.misused(f'invalid argument "{self.text(name)}" for "--{name}": {reason}')

@@ -25,6 +25,7 @@ class Entry(NamedTuple):
 GROUPS = {
     "builder": "Manage the build cache",
     "container": "Manage containers",
+    "ignore": "Understand ignore files",
     "image": "Manage images",
     "system": "Manage the store as a whole",
 }
@@ -32,6 +33,7 @@ GROUPS = {
 _C = "lamina.cli.containers:"
 _I = "lamina.cli.images:"
 _L = "lamina.cli.looking:"
+_W = "lamina.cli.why:"
 
 ENTRIES = (
     Entry("run", "Make a container from an image and run it", _C + "RUN", ("container run",), True),
@@ -63,6 +65,8 @@ ENTRIES = (
     Entry("cat", "Write a file of an image", _L + "CAT", ("image cat",)),
     Entry("blame", "Show which layers made a file what it is", _L + "BLAME", ("image blame",)),
     Entry("waste", "Show what an image's layers bring in vain", _L + "WASTE", ("image waste",)),
+    Entry("why", "Explain the last build, or what the next would do", _W + "WHY", ("builder why",)),
+    Entry("context", "Report what a build context is made of", _W + "CONTEXT"),
     Entry("attach", "Look on while a container runs", _C + "ATTACH", ("container attach",)),
     Entry("commit", "Make an image of a container", _C + "COMMIT", ("container commit",)),
     Entry("cp", "Copy files in and out of a container", _C + "CP", ("container cp",)),
@@ -131,6 +135,7 @@ ENTRIES = (
         "Show all that is known of images as JSON",
         "lamina.cli.inspection:IMAGE_INSPECT",
     ),
+    Entry("ignore explain", "Say which line of an ignore file decides", _W + "IGNORE_EXPLAIN"),
     Entry("image prune", "Remove images that nothing uses", "lamina.cli.system:IMAGE_PRUNE"),
     Entry(
         "builder prune", "Remove build cache", "lamina.cli.system:BUILDER_PRUNE", ("buildx prune",)

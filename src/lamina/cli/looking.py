@@ -16,6 +16,7 @@ from lamina.errors import NotFound
 
 if TYPE_CHECKING:
     from lamina.analyze import Difference, Step, Unseen
+    from lamina.build.report import StepReport
     from lamina.cli.template.values import Value
     from lamina.engine import Engine
     from lamina.engine.sight import Sight
@@ -153,10 +154,12 @@ _BLAME = Listing(
         "Size": "SIZE",
         "Mode": "MODE",
         "Cause": "CAUSE",
+        "Line": "LINE",
+        "Seconds": "SECONDS",
         "CreatedBy": "INSTRUCTION",
         "Digest": "DIGEST",
     },
-    ("Layer", "What", "Size", "Mode", "CreatedBy"),
+    ("Layer", "What", "Size", "Mode", "Line", "Seconds", "CreatedBy"),
     typed=True,
 )
 
@@ -169,14 +172,28 @@ def blame(args: Args, engine: Engine) -> int:
     steps = ask(path.strip("/"), look.layers)
     if not steps:
         raise NotFound(f'no layer has "{path}"', hint=f'"lamina ls {image}" lists what is there')
-    rows = [_blame_row(look, step, full=args.flag("no-trunc")) for step in steps]
+    full = args.flag("no-trunc")
+    built = _built(engine, look)
+    rows = [_blame_row(look, step, built, full=full) for step in steps]
     for line in _BLAME.lines(rows, args.text("format")):
         print(line)
     return 0
 
 
-def _blame_row(look: Sight, step: Step, *, full: bool) -> Mapping[str, Value]:
+def _built(engine: Engine, look: Sight) -> dict[str, StepReport]:
+    """What is known of the building of the image's layers, if it was here, by diff ID."""
+    from lamina.build import report
+
+    found = report.find(engine.store, str(look.image.id))
+    return {step.layer: step for step in found.steps if step.layer} if found is not None else {}
+
+
+def _blame_row(
+    look: Sight, step: Step, built: Mapping[str, StepReport], *, full: bool
+) -> Mapping[str, Value]:
     entry = step.entry
+    made = built.get(str(look.image.layers[step.layer - 1].diff_id))
+    seconds = made.seconds if made is not None else None
     text = _made_by(look, step.layer)
     row = entry_row(entry) if entry is not None else {}
     return {
@@ -185,6 +202,8 @@ def _blame_row(look: Sight, step: Step, *, full: bool) -> Mapping[str, Value]:
         "Size": units.human_size(entry.size, 3) if entry is not None else "-",
         "Mode": row.get("Mode", "-"),
         "Cause": visible(step.cause),
+        "Line": made.line if made is not None and made.line else "-",
+        "Seconds": "-" if seconds is None else f"{seconds:.1f}",
         "CreatedBy": text if full else shorten(text, 60),
         "Digest": row.get("Digest", ""),
     }

@@ -80,19 +80,19 @@ class Ignore:
             hits >>= 1
         return ignored
 
-    def explain(self, path: str) -> tuple[str, int] | None:
-        """The pattern, as matched, and its line that decide that `path` is left out; else None."""
+    def explain(self, path: str) -> Pattern | None:
+        """The pattern that decides about `path`, by leaving it out or by taking it back.
+
+        The first that turned it to what it is in the end; None if no pattern matches.
+        """
         path = clean(path)
         hits = self._hits(path) if path != "." else 0
         decisive: Pattern | None = None
         for pattern in self.patterns:
-            if hits & 1:
-                if pattern.takes_back:
-                    decisive = None
-                elif decisive is None:
-                    decisive = pattern
+            if hits & 1 and (decisive is None or decisive.takes_back != pattern.takes_back):
+                decisive = pattern
             hits >>= 1
-        return (decisive.text, decisive.line) if decisive else None
+        return decisive
 
     def may_skip_dir(self, path: str) -> bool:
         """Whether the directory `path` and all below are left out, so that a walk need not enter.

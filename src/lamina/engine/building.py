@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from lamina import build
-from lamina.build import BaseImage, Built, Listener, NamedContext, Options, Secret, Workshop
+from lamina.build import BaseImage, Built, Graph, Listener, NamedContext, Options, Secret, Workshop
 from lamina.build.context import (
     Context,
     EmptyContext,
@@ -20,6 +20,7 @@ from lamina.build.context import (
     unpacked,
     with_ignore,
 )
+from lamina.build.report import Reporter
 from lamina.dockerfile import Dockerfile, parse
 from lamina.dockerfile.ignore import Ignore
 from lamina.errors import Invalid, NotFound, Unsupported
@@ -29,6 +30,7 @@ from lamina.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from lamina.build.outputs import Output
+    from lamina.build.report import Report
     from lamina.engine.engine import Engine
     from lamina.oci.platform import Platform
 
@@ -51,6 +53,7 @@ class BuildRequest:
     proxies: tuple[tuple[str, str], ...] = ()
     runtime: str | None = None
     workers: int = 4
+    words: tuple[str, ...] = ()  # what was typed to ask for it, for the report
 
 
 def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryIO) -> Built:
@@ -58,16 +61,7 @@ def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryI
     names = [str(_with_tag(name)) for name in request.names]
     with ExitStack() as stack:
         spool = stack.enter_context(_spool(engine.root / "build"))
-        context = _open_context(request, spool, stack)
-        dockerfile, place, context = _read_dockerfile(request, context)
-        contexts, named = _named_contexts(engine, request)
-        contexts[""] = context
-        graph = build.plan(
-            dockerfile,
-            request.options,
-            resolve=lambda name, platform: resolve(engine, name, platform),
-            contexts=named,
-        )
+        graph, contexts, place = _plan(engine, request, spool, stack)
         workshop = Workshop(
             store=engine.store,
             snapshotter=engine.snapshotter,
@@ -81,11 +75,67 @@ def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryI
             ca_bundle=request.ca_bundle,
             proxies=request.proxies,
         )
+        reporter = Reporter(
+            graph, place=place, time=time.time(), words=request.words, directory=os.getcwd()
+        )
+
+        def tell(event: build.Event) -> None:
+            reporter.listen(event)
+            listen(event)
+
         with engine.store.lease("build"):
-            built = build.build(graph, workshop, listen, place=place, workers=request.workers)
+            try:
+                built = build.build(graph, workshop, tell, place=place, workers=request.workers)
+            except build.StepFailed:
+                reporter.keep(engine.store, None)
+                raise
+            reporter.keep(engine.store, built.id)
             _keep(engine, request, built, names)
             _write(request, built, workshop, names, stdout)
         return built
+
+
+def _plan(
+    engine: Engine, request: BuildRequest, spool: Path, stack: ExitStack
+) -> tuple[Graph, dict[str, Context], str]:
+    """What the build will do, where it takes files from, and the name of its Dockerfile's place."""
+    context = _open_context(request, spool, stack)
+    dockerfile, place, context = _read_dockerfile(request, context)
+    contexts, named = _named_contexts(engine, request)
+    contexts[""] = context
+    graph = build.plan(
+        dockerfile,
+        request.options,
+        resolve=lambda name, platform: resolve(engine, name, platform),
+        contexts=named,
+    )
+    return graph, contexts, place
+
+
+def foresee(engine: Engine, request: BuildRequest, path: str) -> tuple[Report, list[int]]:
+    """The last build of this Dockerfile, and which of its steps read `path` of the context.
+
+    NotFound if it was never built, or has changed since.
+    """
+    from lamina.build import report
+    from lamina.build.foresee import readers
+
+    with ExitStack() as stack:
+        spool = stack.enter_context(_spool(engine.root / "build"))
+        graph, contexts, place = _plan(engine, request, spool, stack)
+        last = report.find(engine.store, place)
+        if last is None or [one.label for one in last.steps] != [one.label for one in graph.steps]:
+            raise NotFound("this Dockerfile was not built as it is now", hint="build it first")
+        return last, readers(graph, contexts, path)
+
+
+def context_of(request: BuildRequest) -> LocalContext:
+    """The directory that a build takes files from, with its ignore rules."""
+    if not isinstance(request.context, Path):
+        raise Invalid("only a directory can be looked at: name one")
+    _, _, context = _read_dockerfile(request, LocalContext(request.context.absolute()))
+    assert isinstance(context, LocalContext)
+    return context
 
 
 def _with_tag(name: str) -> reference.Reference:

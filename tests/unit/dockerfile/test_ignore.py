@@ -32,8 +32,10 @@ def test_a_path_is_ignored(path: str, ignored: bool) -> None:
 
 def test_the_pattern_that_decides_is_named_with_its_line() -> None:
     ignore = Ignore.parse(TEXT)
-    assert ignore.explain("build/a") == ("build", 2)
-    assert ignore.explain("keep.log") is None
+    found = ignore.explain("build/a")
+    assert found is not None and (found.text, found.line, found.takes_back) == ("build", 2, False)
+    kept = ignore.explain("keep.log")
+    assert kept is not None and kept.takes_back
     assert ignore.explain("src") is None
 
 
