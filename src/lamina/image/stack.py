@@ -97,7 +97,9 @@ class Stack:
                 continue
             node = self.nodes.get("/".join([*found, part]))
             if node is None:
-                raise NotFound(f'there is no "/{"/".join([*found, part])}" in this image')
+                missing = "/".join([*found, part])
+                hint = None if path.strip("/") == missing else f'what is missing is "/{missing}"'
+                raise NotFound(f'there is no "{path}" in this image', hint=hint)
             if node.entry.type is not SYMLINK:
                 found.append(part)
                 continue
