@@ -208,3 +208,15 @@ def test_a_layer_that_is_gone_is_said_to_be(shop: Shop, tmp_path: Path) -> None:
     done = lost("cat", "lost:/etc/passwd")
     assert done.returncode == 1
     assert digest in done.stderr
+
+
+def test_a_tree_shows_what_each_layer_touches(shop: Shop) -> None:
+    lines = shop.ok("layers", "--tree", "shop").splitlines()
+    start = next(at for at, line in enumerate(lines) if line.startswith("4  "))
+    assert lines[start].endswith("+0 ~1 -2")
+    assert lines[start + 1 : start + 5] == [
+        "   app  ~1",
+        "      kept  ~1",
+        "   cache  -2",
+        "      large  -1",
+    ]

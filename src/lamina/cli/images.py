@@ -146,7 +146,7 @@ def history(args: Args, engine: Engine) -> int:
 
     _, image = engine.image(args.rest[0], platform_of(args))
     if args.flag("dockerfile"):
-        from lamina.analyze import reconstruct
+        from lamina.analysis import reconstruct
 
         print(reconstruct(image), end="")
         return 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lamina.cli import units
-from lamina.cli.command import Args, Command
+from lamina.cli.command import Args, Command, Flag, Kind
 from lamina.cli.images import NO_TRUNC, PLATFORM, platform_of
 from lamina.cli.listing import FORMAT, Listing
 from lamina.cli.table import shorten, visible
@@ -90,6 +90,8 @@ def layers(args: Args, engine: Engine) -> int:
         lines = (
             tar_lines(entries) if form is None else _ENTRIES.lines(map(entry_row, entries), form)
         )
+    elif args.flag("tree"):
+        lines = _tree(local.layer_views(engine.store, image), args.number("depth") or 2)
     else:
         views = local.layer_views(engine.store, image)
         lines = iter(_LAYERS.lines([_row(view, args.flag("no-trunc")) for view in views], form))
@@ -101,11 +103,39 @@ def layers(args: Args, engine: Engine) -> int:
 LAYERS = Command(
     run=layers,
     usage="IMAGE [LAYER]",
-    flags=(FORMAT, NO_TRUNC, PLATFORM),
+    flags=(
+        Flag("depth", kind=Kind.NUMBER, value="N", help="How deep --tree goes (2)"),
+        FORMAT,
+        NO_TRUNC,
+        PLATFORM,
+        Flag("tree", kind=Kind.BOOL, help="Show which paths each layer adds, changes and deletes"),
+    ),
     arguments=(1, 2),
     about="Layers are numbered from the lowest, 1. With a number, the entries of that layer are\n"
     'listed as "tar tv" does, and what deletes files of lower layers is marked.',
 )
+
+
+def _tree(views: Sequence[LayerView], depth: int) -> Iterator[str]:
+    """Below each layer the directories that it touches, down to `depth`, with what is in them."""
+    for view in views:
+        row = _row(view, full=False)
+        counts = f"+{row['Added']} ~{row['Changed']} -{row['Deleted']}"
+        yield f"{view.number}  {row['CreatedBy']}  {row['PlainSize']}  {counts}"
+        sums: dict[str, list[int]] = {}
+        effect = view.effect
+        for kind, paths in enumerate((effect.added, effect.changed, effect.deleted)):
+            for path in paths:
+                parts = path.split("/")
+                for length in range(1, min(len(parts), depth) + 1):
+                    counted = sums.setdefault("/".join(parts[:length]), [0, 0, 0])
+                    counted[kind] += 1
+        for path in sorted(sums, key=lambda name: name.split("/")):
+            added, changed, deleted = sums[path]
+            parts = path.split("/")
+            marks = ((added, "+"), (changed, "~"), (deleted, "-"))
+            numbers = " ".join(f"{sign}{count}" for count, sign in marks if count)
+            yield f"{'   ' * len(parts)}{visible(parts[-1])}  {numbers}"
 
 
 def _number(args: Args) -> int:

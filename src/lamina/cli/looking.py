@@ -15,7 +15,7 @@ from lamina.cli.table import shorten, visible
 from lamina.errors import NotFound
 
 if TYPE_CHECKING:
-    from lamina.analyze import Difference, Step, Unseen
+    from lamina.analysis import Difference, Step, Unseen
     from lamina.build.report import StepReport
     from lamina.cli.template.values import Value
     from lamina.engine import Engine
@@ -165,7 +165,7 @@ _BLAME = Listing(
 
 
 def blame(args: Args, engine: Engine) -> int:
-    from lamina.analyze import blame as ask
+    from lamina.analysis import blame as ask
 
     image, path = _place(args)
     look = _sight(args, engine, image)
@@ -226,7 +226,7 @@ _SHOWN = 20  # files, unless all are asked for
 
 
 def waste(args: Args, engine: Engine) -> int:
-    from lamina.analyze import waste as ask
+    from lamina.analysis import waste as ask
 
     look = _sight(args, engine, args.rest[0])
     found = ask(look.stack)
@@ -312,7 +312,7 @@ def diff(args: Args, engine: Engine) -> int:
 
 
 def _diff_settings(one: Sight, two: Sight) -> list[str]:
-    from lamina.analyze import compare_settings
+    from lamina.analysis import compare_settings
 
     lines = []
     for setting in compare_settings(one.image.config, two.image.config):
@@ -324,7 +324,7 @@ def _diff_settings(one: Sight, two: Sight) -> list[str]:
 
 
 def _diff_packages(one: Sight, two: Sight) -> list[str]:
-    from lamina.analyze import packages
+    from lamina.analysis import packages
 
     old, new = (
         {(found.kind, found.name): found.version for found in packages(look.stack, look.read_whole)}
@@ -344,7 +344,7 @@ def _diff_packages(one: Sight, two: Sight) -> list[str]:
 
 
 def _diff_files(one: Sight, two: Sight) -> list[str]:
-    from lamina.analyze import compare
+    from lamina.analysis import compare
     from lamina.engine.sight import is_same
 
     return [_difference(found) for found in compare(one.stack, two.stack, is_same(one, two))]

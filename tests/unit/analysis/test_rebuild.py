@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lamina import dockerfile
-from lamina.analyze.rebuild import reconstruct
+from lamina.analysis.rebuild import reconstruct
 from lamina.image.edit import Assembly
 from lamina.image.view import Image, join
 from lamina.oci.config import Healthcheck, History, RunConfig

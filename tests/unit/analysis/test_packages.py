@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lamina.analyze.packages import Package, packages
+from lamina.analysis.packages import Package, packages
 from lamina.image.stack import Node, Stack
 from lamina.layer.entry import DIR, FILE, Entry
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lamina.analyze.compare import Change, Setting, compare, compare_settings
+from lamina.analysis.compare import Change, Setting, compare, compare_settings
 from lamina.image.stack import Node, Stack
 from lamina.layer.entry import DIR, FILE, HARDLINK, SYMLINK, Entry
 from lamina.oci.config import ImageConfig, RunConfig

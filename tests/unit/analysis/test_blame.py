@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lamina.analyze.blame import What, blame
+from lamina.analysis.blame import What, blame
 from lamina.layer.entry import DIR, FILE, SYMLINK, Entry
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lamina.analyze.waste import Unseen, Waste, waste
+from lamina.analysis.waste import Unseen, Waste, waste
 from lamina.image.stack import Stack
 from lamina.layer.entry import DIR, FILE, HARDLINK, Entry
 
