@@ -1,0 +1,6 @@
+"""Credentials for registries: where Docker and containers/* keep them, read and written."""
+
+from lamina.remote.keychain.credential import Credential
+from lamina.remote.keychain.places import Place, Places
+
+__all__ = ["Credential", "Place", "Places"]
