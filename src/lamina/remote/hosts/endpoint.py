@@ -12,7 +12,8 @@ class Tls:
     """How the peer proves who it is, and how we do."""
 
     verify: bool = True
-    ca_files: tuple[Path, ...] = ()  # trusted besides the machine's own, or the bundle's
+    ca_files: tuple[Path, ...] = ()  # trusted for this place, besides those below
+    bundle: tuple[Path, ...] = ()  # files and directories that stand for the machine's own, if any
     pairs: tuple[tuple[Path, Path], ...] = ()  # client certificates, each with its key
 
 
