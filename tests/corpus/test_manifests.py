@@ -65,6 +65,8 @@ def document_differs(row: dict) -> str | None:
     told = {"schema_version": found.get("schemaVersion"), "media_type": found.get("mediaType")}
     if any(told[key] != facts[key] for key in told):
         return str(told)
+    if "libtrust" in row and (why := signature_differs(row)):
+        return why
     return PARSED[document.kind(found)](raw, facts)
 
 
@@ -139,6 +141,29 @@ def schema1_differs(raw: bytes, facts: dict) -> str | None:
         ],
     }
     wanted = {key: facts[key] for key in told}
+    return None if told == wanted else f"{told} is not {wanted}"
+
+
+def signature_differs(row: dict) -> str | None:
+    """The payload, and who signed it, as libtrust says."""
+    raw, wanted = (CASES / row["file"]).read_bytes(), row["libtrust"]
+    try:
+        signed = schema1.payload(raw)
+    except schema1.BadSignature as error:
+        return None if "parse_error" in wanted else f"refused: {error}"
+    told: dict[str, object] = {
+        "payload_digest": schema1.digest(raw),
+        "payload_length": len(signed),
+        "raw_digest": Digest.of(raw),
+    }
+    try:
+        keys = schema1.verify(raw)
+    except schema1.BadSignature:
+        told["verify_error"] = "invalid signature"
+    else:
+        told["verified"] = True
+        told["key_ids"] = [key.id for key in keys]
+        told["key_types"] = [key.type for key in keys]
     return None if told == wanted else f"{told} is not {wanted}"
 
 

@@ -1,13 +1,10 @@
-"""Docker schema 1 manifests: recognised and described, but not used (manifest-v2-1.md).
-
-They name no config and no diff IDs, and registries no longer take them.
-"""
+"""What a schema 1 manifest says (manifest-v2-1.md)."""
 
 from __future__ import annotations
 
 from lamina.oci import document
 from lamina.oci.document import BadDocument, Fields, Kind
-from lamina.values import dataclass
+from lamina.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +14,7 @@ class V1Image:
     id: str
     parent: str | None
     throwaway: bool  # the instruction changed no file
+    text: str = field(default="", repr=False, compare=False)  # the JSON itself: v1Compatibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +27,7 @@ class Schema1:
     architecture: str
     fs_layers: tuple[str, ...]  # digests of blobs
     history: tuple[V1Image, ...]
+    version: int = 1  # as the document has it; no other is of this schema
 
 
 def read(raw: bytes) -> Schema1:
@@ -45,15 +44,21 @@ def read(raw: bytes) -> Schema1:
         architecture=fields.text("architecture"),
         fs_layers=tuple(layer.need_text("blobSum") for layer in fields.inners("fsLayers")),
         history=tuple(_read_v1(entry) for entry in fields.inners("history")),
+        version=fields.need_integer("schemaVersion"),
     )
+
+
+def v1_fields(text: str, where: str) -> Fields:
+    """The fields of a v1Compatibility text; `where` is its path in the manifest."""
+    return Fields(document.load(text.encode(), f'"{where}"'), where)
 
 
 def _read_v1(entry: Fields) -> V1Image:
     text = entry.need_text("v1Compatibility")
-    where = entry.path("v1Compatibility")
-    fields = Fields(document.load(text.encode(), f'"{where}"'), where)
+    fields = v1_fields(text, entry.path("v1Compatibility"))
     return V1Image(
         id=fields.text("id"),
         parent=fields.optional_text("parent"),
         throwaway=fields.boolean("throwaway"),
+        text=text,
     )
