@@ -340,7 +340,7 @@ def loaded_differs(place: Memory, found: list[Loaded], row: dict) -> str | None:
 
 DIFFERS: dict[str, tuple[str, Callable[[dict], str | None], Callable[[dict], bool]]] = {
     "documents": ("index", document_differs, lambda row: not is_schema1(row)),
-    "schema 1": ("index", document_differs, is_schema1),
+    "schema 1 and signatures": ("index", document_differs, is_schema1),
     "schema_tests": ("schema_tests", schema_differs, lambda row: True),
     "layouts": ("layouts", layout_differs, lambda row: True),
     "archives": ("archives", archive_differs, lambda row: True),

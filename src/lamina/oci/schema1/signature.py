@@ -133,6 +133,8 @@ def decode(text: str) -> bytes:
     try:
         # libtrust lets blanks and line ends pass.
         plain = text.replace("\n", "").replace(" ", "").rstrip("=")
+        if "+" in plain or "/" in plain:
+            raise ValueError("base64, but not base64url")
         return base64.b64decode(plain + "=" * (-len(plain) % 4), altchars="-_", validate=True)
     except (binascii.Error, ValueError):
         raise Invalid("is not base64url") from None
