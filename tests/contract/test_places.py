@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import pytest
+from tests.registry import serving
 
 from lamina.errors import Corrupt, NotFound
-from lamina.oci import media_type
+from lamina.oci import media_type, reference
 from lamina.oci.content import Fetcher, Pusher, Resolver, Tagger
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
+from lamina.remote import hosts
+from lamina.remote.repository import Repository
+from lamina.remote.session import Session
+from lamina.remote.transport import Transport
 from lamina.store import Store
 from lamina.store.memory import Memory
 
@@ -35,10 +41,27 @@ class OnDisk:
         self.tag = store.names.tag
 
 
-@pytest.fixture(params=["memory", "disk"])
+@contextmanager
+def over_http() -> Iterator[Repository]:
+    """A registry that keeps whatever it is given."""
+    with serving() as registry:
+        transport = Transport()
+        endpoint = hosts.Endpoint(
+            ("http",), "127.0.0.1", registry.port, "library/alpine", "docker.io"
+        )
+        session = Session(endpoint, transport, lambda host, path: None)
+        yield Repository(reference.parse(NAME), [session])
+        transport.close()
+
+
+@pytest.fixture(params=["memory", "disk", "remote"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param == "memory":
         yield Memory()
+        return
+    if request.param == "remote":
+        with over_http() as repository:
+            yield repository
         return
     store = Store.open(tmp_path / "store")
     yield OnDisk(store)
