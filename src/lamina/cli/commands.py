@@ -34,6 +34,7 @@ _C = "lamina.cli.containers:"
 _I = "lamina.cli.images:"
 _L = "lamina.cli.looking:"
 _W = "lamina.cli.why:"
+_S = "lamina.cli.shipping:"
 
 ENTRIES = (
     Entry("run", "Make a container from an image and run it", _C + "RUN", ("container run",), True),
@@ -100,6 +101,8 @@ ENTRIES = (
         "Show all that is known of images and containers as JSON",
         "lamina.cli.inspection:INSPECT",
     ),
+    Entry("pull", "Get an image from a registry", _S + "PULL", ("image pull",), True),
+    Entry("push", "Send an image to a registry", _S + "PUSH", ("image push",), True),
     Entry("tag", "Give an image one more name", _I + "TAG", ("image tag",)),
     Entry(
         "rmi",

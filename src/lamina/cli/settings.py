@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lamina.engine import Settings
 from lamina.errors import Invalid
+
+if TYPE_CHECKING:
+    from lamina.remote.settings import RemoteSettings
 
 
 def from_environment(environment: Mapping[str, str], *, root: str | None = None) -> Settings:
@@ -17,8 +21,16 @@ def from_environment(environment: Mapping[str, str], *, root: str | None = None)
         snapshotter=environment.get("LAMINA_SNAPSHOTTER") or None,
         runtime=environment.get("LAMINA_RUNTIME") or "native",
         platform=environment.get("DOCKER_DEFAULT_PLATFORM") or None,
+        remote=lambda: _remote(environment),
         source_date_epoch=_epoch(environment.get("SOURCE_DATE_EPOCH")),
     )
+
+
+def _remote(environment: Mapping[str, str]) -> RemoteSettings:
+    """What the environment says of registries; read only by what reaches one."""
+    from lamina.cli import remotes
+
+    return remotes.from_environment(environment)
 
 
 def _epoch(text: str | None) -> int | None:

@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from lamina.build import Built, Listener
     from lamina.engine.building import BuildRequest
     from lamina.engine.local import Local, Removed, Use
+    from lamina.engine.remotes import Remotes
+    from lamina.engine.shipping import Got, Sent
     from lamina.engine.space import Pruned
     from lamina.image.archive import Loaded
     from lamina.image.view import Image
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import ChainID, DiffID
     from lamina.oci.platform import Platform
+    from lamina.oci.reference import Reference
+    from lamina.remote.settings import RemoteSettings
     from lamina.run.ground import Ground
     from lamina.runtime.container import Runtime
     from lamina.snapshot.snapshotter import Snapshotter
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from lamina.store.gc import Report
     from lamina.store.usage import Row
     from lamina.transfer import Event, Format, Imported
+    from lamina.transfer.push import Manner
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Settings:
     snapshotter: str | None = None  # "overlay" or "copying"; None: what this machine can do
     runtime: str = "native"
     platform: str | None = None  # of images, when a command does not say; None: this machine's
+    remote: Callable[[], RemoteSettings] | None = None  # of registries; asked when one is reached
     source_date_epoch: int | None = None  # seconds; the newest time that anything made here has
 
 
@@ -64,10 +70,13 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Close the store if it was opened; idempotent."""
+        """Close the store and the connections that were opened; idempotent."""
         store: Store | None = self.__dict__.pop("store", None)
         if store is not None:
             store.close()
+        remotes: Remotes | None = self.__dict__.pop("remotes", None)
+        if remotes is not None:
+            remotes.close()
 
     @property
     def root(self) -> Path:
@@ -140,6 +149,44 @@ class Engine:
     def asked_platform(self) -> Platform | None:
         """The platform of images that the settings ask for; None if they do not say."""
         return self.platform if self.settings.platform else None
+
+    # -- images there: see `shipping` ----------------------------------------------------------
+
+    @cached_property
+    def remotes(self) -> Remotes:
+        """The registries."""
+        from lamina.engine.remotes import Remotes
+        from lamina.remote.settings import RemoteSettings
+
+        remote = self.settings.remote
+        return Remotes(remote() if remote is not None else RemoteSettings())
+
+    def pull(
+        self,
+        name: Reference,
+        *,
+        platform: Platform | None = None,
+        every: bool = False,
+        workers: int | None = None,
+        tell: Callable[[Event], None] = lambda event: None,
+    ) -> Got:
+        """Get an image from its registry: for one platform, or with `every` all of an index."""
+        from lamina.engine import shipping
+
+        return shipping.pull(self, name, platform=platform, every=every, workers=workers, tell=tell)
+
+    def push(
+        self,
+        name: Reference,
+        manner: Manner,
+        *,
+        platform: Platform | None = None,
+        tell: Callable[[Event], None] = lambda event: None,
+    ) -> Sent:
+        """Send an image that is here to the registry that its name says."""
+        from lamina.engine import shipping
+
+        return shipping.push(self, name, manner, platform=platform, tell=tell)
 
     # -- images here: see `local` and `space` --------------------------------------------------
 

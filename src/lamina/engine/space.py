@@ -236,4 +236,7 @@ def collect(
     report = store.gc(trees=snapshotter, kept=keys.__contains__, dry_run=dry_run)
     if not dry_run:
         layers.forget_sizes(store)
+        from lamina.transfer.known import Known
+
+        Known(store.records, time.time_ns).forget_old()
     return report

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from lamina.errors import Error, Unavailable
 from lamina.fs.faults import translate
 from lamina.layer.entry import Entry
-from lamina.layer.extract import Extraction
+from lamina.layer.extract import Extraction, Leans
 from lamina.layer.header import printable
 from lamina.layer.index import Index
 from lamina.layer.limits import DEFAULT, BadEntry, Limits
@@ -47,6 +47,7 @@ class Applied:
     plain_size: int  # bytes of the plain tar
     index: Index  # a Sequence[Entry] in the tar's order, whiteouts included
     notes: tuple[str, ...] = ()  # what the file system could not keep, in words
+    leans: bool = False  # the tree and the index stop short: it must be laid onto the one below
 
 
 def apply(
@@ -68,16 +69,25 @@ def apply(
     BadArchive, BadCompression (Corrupt), BadEntry, TooMuch (Invalid), Denied where the right to
     make owners or devices is missing, Unavailable where the disk is full.
     """
+    return lay(stream, Extraction(root_fd, as_changeset=as_changeset), limits or DEFAULT)
+
+
+def lay(stream: BinaryIO, extraction: Extraction, limits: Limits) -> Applied:
+    """Hand each entry of the layer to `extraction`, which is closed then; raises as `apply`."""
     index = Index()
-    extraction = Extraction(root_fd, as_changeset=as_changeset)
     entry: Entry | None = None
-    with Pipe(stream, limits or DEFAULT) as pipe:
+    leans = False
+    notes: tuple[str, ...] = ()
+    with Pipe(stream, limits) as pipe:
         try:
-            reader = Reader(pipe.read, limits or DEFAULT)
-            for entry in reader:
-                extraction.add(entry, reader)
-                index.append(entry)
-            notes = extraction.finish()
+            reader = Reader(pipe.read, limits)
+            try:
+                for entry in reader:
+                    extraction.add(entry, reader)
+                    index.append(entry)
+                notes = extraction.finish()
+            except Leans:
+                leans = True
             pipe.drain()
         except OSError as error:
             raise _refusal(error, entry) from error
@@ -86,7 +96,7 @@ def apply(
             raise BadEntry(f'"{name}" has an owner or a time that is out of range') from None
         finally:
             extraction.close()
-    return Applied(pipe.digest, pipe.size, pipe.diff_id, pipe.plain_size, index, notes)
+    return Applied(pipe.digest, pipe.size, pipe.diff_id, pipe.plain_size, index, notes, leans)
 
 
 def _refusal(error: OSError, entry: Entry | None) -> Error:

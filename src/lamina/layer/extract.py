@@ -32,6 +32,10 @@ _ZEROS = bytes(1 << 16)
 _PLNK = whiteout.META_PREFIX + "plnk"  # where AUFS kept the files that hard links point at
 
 
+class Leans(Exception):  # no error: the layer is unpacked in another way
+    """An entry means something else on another tree than on an empty one."""
+
+
 class Extraction:
     """One archive being laid onto the tree under `root_fd`; `close` when done or failed."""
 

@@ -218,7 +218,8 @@ class Auth:
         )
 
     def _tls_of(self, realm: Realm) -> Tls:
-        return self._tls if origin(realm.url)[1] == self._origin[1] else Tls()
+        same = origin(realm.url)[1] == self._origin[1]
+        return self._tls if same else Tls(bundle=self._tls.bundle)
 
     def _read(self, realm: Realm, answer: Answer) -> Token:
         body = answer.whole(_TOKEN_LIMIT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import BinaryIO
 
 from lamina.errors import Corrupt, Error, Unavailable
 from lamina.oci.descriptor import Descriptor
@@ -131,7 +132,7 @@ class Download(io.RawIOBase):
 class Checked(io.RawIOBase):
     """A blob from its first byte on; at its end Corrupt if it has another digest."""
 
-    def __init__(self, inner: Download, descriptor: Descriptor) -> None:
+    def __init__(self, inner: BinaryIO, descriptor: Descriptor) -> None:
         super().__init__()
         self._inner = inner
         self._descriptor = descriptor

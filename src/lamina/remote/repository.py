@@ -78,9 +78,10 @@ class Repository:
             return io.BytesIO(self._document(descriptor))
         return cast("BinaryIO", Checked(self.download(descriptor), descriptor))
 
-    def download(self, descriptor: Descriptor, start: int = 0) -> Download:
+    def download(self, descriptor: Descriptor, start: int = 0) -> BinaryIO:
         """The bytes of a blob from `start` on, with its size checked, not its digest."""
-        return self._first(lambda session: self._download(session, descriptor, start))
+        opened = self._first(lambda session: self._download(session, descriptor, start))
+        return cast("BinaryIO", opened)
 
     def tags(self) -> Iterator[str]:
         """Every tag, in the registry's order."""
@@ -115,8 +116,11 @@ class Repository:
             raw = read_checked(stream, descriptor, MANIFEST_LIMIT)
             self.put_manifest(raw, descriptor.media_type, descriptor.digest)
             return
-        if self.has_blob(descriptor.digest) or self.mount(descriptor.digest):
-            return
+        if not self.has_blob(descriptor.digest) and not self.mount(descriptor.digest):
+            self.send_blob(descriptor, stream)
+
+    def send_blob(self, descriptor: Descriptor, stream: BinaryIO) -> None:
+        """Store a blob that is not there, as `push` does but without looking."""
         if descriptor.size <= _SMALL:
             self._push_small(descriptor.digest, read_checked(stream, descriptor, _SMALL))
             return

@@ -175,7 +175,7 @@ class Session:
                 replace(
                     request,
                     headers={**request.headers, **proven},
-                    tls=self.endpoint.tls if is_home else Tls(),
+                    tls=self.endpoint.tls if is_home else Tls(bundle=self.endpoint.tls.bundle),
                 )
             )
             # Who was redirected answers for himself.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from lamina.errors import Corrupt, Denied, Error, Invalid, Unavailable
+from lamina.errors import Corrupt, Denied, Error, Invalid, Unavailable, Unsupported
 from lamina.remote.hosts import Tls
 from lamina.remote.retry import Patience, wait_asked
 from lamina.values import dataclass, field
@@ -52,7 +52,6 @@ class Options:
     read_seconds: float = 60.0  # without a single byte
     patience: Patience = Patience()
     proxy: Callable[[str], str | None] = lambda url: None  # URL -> the proxy's, perhaps with a user
-    ca_bundle: str | None = None  # instead of the machine's own certificates
     connections: int = 16  # kept open to one host
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = random.random
@@ -267,7 +266,7 @@ class Transport:
         import urllib3
 
         options: dict[str, Any] = {
-            "ssl_context": _context(tls, self.options.ca_bundle),
+            "ssl_context": _context(tls),
             "maxsize": self.options.connections,
             "num_pools": 32,
         }
@@ -276,6 +275,8 @@ class Transport:
         if proxy is None:
             return urllib3.PoolManager(**options)
         parts = urlsplit(proxy)
+        if parts.scheme.startswith("socks"):
+            raise Unsupported("proxies by SOCKS are not built yet", hint="use one of HTTP")
         if parts.scheme not in _DEFAULT_PORTS:
             raise Invalid(
                 f'the proxy "{shown(proxy)}" is none of HTTP', hint="use http:// or https://"
@@ -289,13 +290,19 @@ class Transport:
         return urllib3.ProxyManager(shown(proxy), proxy_headers=headers, **options)
 
 
-def _context(tls: Tls, bundle: str | None) -> Any:
+def _context(tls: Tls) -> Any:
     import ssl
 
     try:
-        context = ssl.create_default_context(cafile=bundle)
-        for path in tls.ca_files:
-            context.load_verify_locations(path)
+        if tls.bundle:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        else:
+            context = ssl.create_default_context()
+        for path in (*tls.bundle, *tls.ca_files):
+            if path.is_dir():
+                context.load_verify_locations(capath=path)
+            else:
+                context.load_verify_locations(cafile=path)
         for certificate, key in tls.pairs:
             context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
@@ -324,7 +331,8 @@ def _redirected(request: Request, answer: Answer, location: str) -> Request | No
     if origin(target) != origin(request.url):
         headers = {name: text for name, text in headers.items() if name.lower() not in _SECRET}
     # Another host's certificate settings are not this one's.
-    tls = request.tls if origin(target)[1] == origin(request.url)[1] else Tls()
+    same = origin(target)[1] == origin(request.url)[1]
+    tls = request.tls if same else Tls(bundle=request.tls.bundle)
     return Request(method, target, headers, body, tls, repeat=request.repeat)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from lamina.fs.mounts import RootPlan
 from lamina.oci.digest import ChainID
 from lamina.snapshot.shelf import Shelf
-from lamina.snapshot.snapshotter import Draft
+from lamina.snapshot.snapshotter import Draft, Grafter
 
 
 class Shelved:
@@ -32,6 +32,9 @@ class Shelved:
     def commit(self, draft: Draft, chain: ChainID) -> None:
         self._strip(self.shelf.draft_directory(draft.key))
         self.shelf.commit(draft.key, chain)
+
+    def grafter(self) -> Grafter | None:
+        return None
 
     def discard(self, draft: Draft) -> None:
         self.shelf.discard(draft.key)

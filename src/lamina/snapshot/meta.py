@@ -24,7 +24,7 @@ class Meta:
     created: int  # nanoseconds since 1970
 
     def write(self, directory: str) -> None:
-        """Write it into a directory that nobody else sees yet."""
+        """Write it into a directory that nobody else writes to; it is there as a whole."""
         document = {
             "parent": self.parent,
             "boot": self.boot,
@@ -32,8 +32,10 @@ class Meta:
             "start": self.owner.start,
             "created": self.created,
         }
-        with open(os.path.join(directory, _NAME), "x", encoding="ascii") as file:
+        aside = os.path.join(directory, f"{_NAME}.new")
+        with open(aside, "w", encoding="ascii") as file:
             json.dump(document, file)
+        os.rename(aside, os.path.join(directory, _NAME))
 
 
 def read(directory: str) -> Meta:

@@ -5,19 +5,23 @@ The upper directory of a draft becomes, by one rename, a lower directory of what
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from lamina.fs import mounts
 from lamina.fs.metadata import copy_metadata
 from lamina.fs.mounts import Bind, Overlay, RootPlan
-from lamina.fs.root import remove_at
+from lamina.fs.root import Root, remove_at
+from lamina.fs.syscalls import openat2
 from lamina.layer.changes import Change, upper_changes
 from lamina.oci.digest import ChainID
 from lamina.snapshot.base import Shelved
-from lamina.snapshot.snapshotter import Draft
+from lamina.snapshot.snapshotter import Draft, Grafter
 
+_LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_RESOLVE_NO_SYMLINKS, _RESOLVE_IN_ROOT = 0x04, 0x10  # openat2(2)
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -41,6 +45,43 @@ class OverlaySnapshotter(Shelved):
         # With the tree below, what was added is told from what was changed.
         with mounts.opened(self.view(draft.parent)) as lower:
             yield from upper_changes(tree, lower=lower)
+
+    def grafter(self) -> Grafter | None:
+        return self
+
+    def graft(
+        self,
+        draft: Draft,
+        chain: ChainID,
+        parent: ChainID,
+        *,
+        whiteouts: Collection[str],
+        has_root: bool,
+    ) -> None:
+        """See `Grafter.graft`: the draft's tree becomes an upper directory over the parent's."""
+        tree = f"{self.shelf.draft_directory(draft.key)}/tree"
+        with Root.at(tree) as root:
+            self._prune(root, parent, whiteouts)
+        if not has_root:
+            _copy_root(f"{self.shelf.chain_directory(parent)}/tree", tree)
+        self.shelf.adopt(draft.key, parent)
+        self.shelf.commit(draft.key, chain)
+
+    def _prune(self, root: Root, parent: ChainID, whiteouts: Collection[str]) -> None:
+        """Take away whiteouts of nothing, whose names overlayfs would list in some directories."""
+        if not whiteouts:
+            return
+        with mounts.opened(self.view(parent)) as below:
+            stray = [path for path in whiteouts if not _is_there(below, path)]
+        for path in stray:
+            directory, _, name = path.rpartition("/")
+            fd = root.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                found = os.fstat(fd)
+                os.unlink(name, dir_fd=fd)
+                os.utime(fd, ns=(found.st_atime_ns, found.st_mtime_ns))
+            finally:
+                os.close(fd)
 
     def _furnish(self, directory: str, below: str | None) -> None:
         _make_root(f"{directory}/tree", None if below is None else f"{below}/tree")
@@ -78,6 +119,32 @@ class OverlaySnapshotter(Shelved):
         return path
 
 
+def _is_there(below: int, path: str) -> bool:
+    """Whether the tree has `path`; through a link it has not, for the layer has a directory."""
+    try:
+        os.close(openat2(below, path, _LOOK, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_SYMLINKS))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False
+        raise
+    return True
+
+
+def _copy_root(model: str, path: str) -> None:
+    """overlayfs shows the upper root's metadata, so it is to be as the lower one's."""
+    source = os.open(model, _DIRECTORY)
+    try:
+        target = os.open(path, _DIRECTORY)
+        try:
+            copy_metadata(source, target)
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)
+
+
 def _make_root(path: str, model: str | None) -> None:
     """An empty root directory, with the owner, mode, attributes and times of `model`."""
     os.mkdir(path, 0o755)
@@ -86,11 +153,6 @@ def _make_root(path: str, model: str | None) -> None:
         if model is None:
             os.fchmod(fd, 0o755)  # whatever the umask
             return
-        # overlayfs shows the upper root's metadata, so it begins as the lower one's.
-        source = os.open(model, _DIRECTORY)
-        try:
-            copy_metadata(source, fd)
-        finally:
-            os.close(source)
     finally:
         os.close(fd)
+    _copy_root(model, path)

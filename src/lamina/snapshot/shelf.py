@@ -23,6 +23,7 @@ from lamina.oci.digest import ChainID, Digest
 from lamina.snapshot import disk, meta
 from lamina.snapshot.meta import Meta
 from lamina.snapshot.snapshotter import DraftExists, InUse, NoSnapshot
+from lamina.values import replace
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}")
 _PLACES = ("chains", "drafts", "new", "trash")
@@ -103,6 +104,13 @@ class Shelf:
                     if not self._is_trusted(target):
                         self._set_aside(target)
         self.discard(key)
+
+    def adopt(self, key: str, parent: ChainID) -> None:
+        """Let a draft that was prepared on nothing stand on `parent`, which stays from now on."""
+        directory = self.draft_directory(key)
+        with told(str(self.root)), lock.shared(self._lock):
+            self.meta_of(parent)
+            replace(self.meta_of_draft(key), parent=parent).write(directory)
 
     def discard(self, key: str) -> None:
         """Delete a draft."""

@@ -42,6 +42,30 @@ class Draft:
     plan: RootPlan
 
 
+class Grafter(Protocol):
+    """A snapshotter that can make the tree of a layer before the one below it is there."""
+
+    def prepare(self, key: str, parent: ChainID | None) -> Draft: ...
+
+    def graft(
+        self,
+        draft: Draft,
+        chain: ChainID,
+        parent: ChainID,
+        *,
+        whiteouts: Collection[str],
+        has_root: bool,
+    ) -> None:
+        """Commit a draft that `layer.apart` filled, prepared on nothing, on top of `parent`.
+
+        `whiteouts` are the paths that it deletes below, and `has_root` says whether it has a root
+        directory of its own. As `commit` otherwise.
+        """
+        ...
+
+    def discard(self, draft: Draft) -> None: ...
+
+
 class Snapshotter(Protocol):
     """A way of keeping trees. Not safe to hand the same draft to two writers at once."""
 
@@ -84,6 +108,10 @@ class Snapshotter(Protocol):
 
     def discard(self, draft: Draft) -> None:
         """Delete a draft; nothing happens if it is gone already."""
+        ...
+
+    def grafter(self) -> Grafter | None:
+        """This snapshotter as one, if a layer's tree can be made apart here; else None."""
         ...
 
     def view(self, chain: ChainID | None) -> RootPlan:

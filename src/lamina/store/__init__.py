@@ -22,6 +22,7 @@ from lamina.store.records import Record, Records
 
 if TYPE_CHECKING:
     from lamina.store.gc import Report, Trees
+    from lamina.store.partial import Partial
 
 __all__ = [
     "Ambiguous",
@@ -62,6 +63,12 @@ class Store:
     def ingest(self) -> Ingest:
         """A writer of a new blob; a context manager."""
         return self.blobs.ingest()
+
+    def partial(self, digest: Digest) -> Partial:
+        """The beginning of a blob that is on its way here; a context manager."""
+        from lamina.store.partial import Partial
+
+        return Partial(self.blobs, digest)
 
     def lease(self, owner: str) -> AbstractContextManager[Lease]:
         """Protection from gc for what a command writes and asks for; see `Leases.lease`."""

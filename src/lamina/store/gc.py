@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +12,7 @@ from lamina.fs import lock
 from lamina.fs.faults import told
 from lamina.fs.owner import Owner
 from lamina.oci.digest import ChainID, Digest
+from lamina.store import partial
 from lamina.store.reach import reach
 from lamina.values import dataclass, field
 
@@ -137,6 +139,7 @@ def _sweep_rows(
 def _leftovers(root: Path, *, dry_run: bool) -> int:
     """Delete what dead processes have left half written; its bytes."""
     total = _empty(root / "ingest", dry_run=dry_run) + _empty(root / "trash", dry_run=dry_run)
+    total += partial.sweep(str(root), time.time_ns(), dry_run=dry_run)
     for entry in os.scandir(root):
         # As `fs.atomic` names what it writes aside: ".<name>.<pid>.<serial>.aside".
         if entry.name.startswith(".") and entry.name.endswith(".aside"):

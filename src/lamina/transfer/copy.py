@@ -17,9 +17,13 @@ from lamina.values import dataclass
 class Outcome(StrEnum):
     """What has become of one blob."""
 
+    WAITING = "waiting"
     MOVING = "moving"
     DONE = "done"
     PRESENT = "present"  # it was there already
+    MOUNTED = "mounted"  # from another repository of the registry
+    UNPACKING = "unpacking"  # from the store
+    UNPACKED = "unpacked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Event:
     descriptor: Descriptor
     outcome: Outcome
     done: int  # bytes of it so far
+    note: str = ""  # why it begins anew, or where it came from
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +69,15 @@ def copy(
                 tell(Event(descriptor, Outcome.PRESENT, descriptor.size))
             continue
         with source.open(descriptor) as stream:
-            target.push(descriptor, _watched(stream, descriptor, tell) if tell else stream)
+            target.push(descriptor, watched(stream, descriptor, tell) if tell else stream)
         moved, size = moved + 1, size + descriptor.size
         if tell is not None:
             tell(Event(descriptor, Outcome.DONE, descriptor.size))
     return Copied(root, moved, size, present)
 
 
-def _watched(stream: BinaryIO, descriptor: Descriptor, tell: Callable[[Event], None]) -> BinaryIO:
+def watched(stream: BinaryIO, descriptor: Descriptor, tell: Callable[[Event], None]) -> BinaryIO:
+    """The same stream, telling of each read; it can be read again if `stream` can."""
     return cast("BinaryIO", _Watched(stream, descriptor, tell))
 
 
@@ -92,6 +98,17 @@ class _Watched:
         self._tell(Event(self._descriptor, Outcome.MOVING, self._done))
         return data
 
+    def seekable(self) -> bool:
+        seekable = getattr(self._stream, "seekable", None)
+        return bool(seekable and seekable())
+
+    def seek(self, offset: int) -> int:
+        self._done = self._stream.seek(offset)
+        return self._done
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
 
 class Told:
     """A Pusher in front of another, which tells of what goes through it."""
@@ -104,5 +121,5 @@ class Told:
         return self._target.has(digest)
 
     def push(self, descriptor: Descriptor, stream: BinaryIO) -> None:
-        self._target.push(descriptor, _watched(stream, descriptor, self._tell))
+        self._target.push(descriptor, watched(stream, descriptor, self._tell))
         self._tell(Event(descriptor, Outcome.DONE, descriptor.size))
