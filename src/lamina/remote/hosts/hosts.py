@@ -52,18 +52,27 @@ class Hosts:
         Mirrors and other locations are for reading, as in containers/image: a push goes where the
         name says. Denied if the name is blocked.
         """
-        found = self.registries.find(reference.name)
+        found = self._allowed(reference.name, reference.familiar_name)
         table = None if found is None else found[0]
-        if table is not None and table.blocked:
-            raise Denied(
-                f'"{reference.familiar_name}" is blocked by "{table.file}",'
-                f' as all of "{table.prefix}" is',
-                hint="take another registry, or change that file",
-            )
         if for_push:
             return [self._endpoint(reference.name, table is not None and table.insecure)]
         rest = reference.name if found is None else reference.name[found[1] :]
         return [*self._mirrors(reference, table, rest), self._primary(reference, table, rest)]
+
+    def registry(self, domain: str) -> Endpoint:
+        """The registry itself, without a repository: to log in to. Denied if it is blocked."""
+        found = self._allowed(domain, domain)
+        return self._endpoint(domain, found is not None and found[0].insecure)
+
+    def _allowed(self, name: str, shown: str) -> tuple[Registry, int] | None:
+        """The table for `name`, if there is one, and for how much of it; Denied if blocked."""
+        found = self.registries.find(name)
+        if found is not None and found[0].blocked:
+            raise Denied(
+                f'"{shown}" is blocked by "{found[0].file}", as all of "{found[0].prefix}" is',
+                hint="take another registry, or change that file",
+            )
+        return found
 
     def _mirrors(
         self, reference: Reference, table: Registry | None, rest: str

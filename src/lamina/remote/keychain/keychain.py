@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,14 +15,26 @@ from lamina.remote.keychain.file import AuthFile
 from lamina.remote.keychain.places import Place, Places
 from lamina.remote.keychain.program import TIMEOUT, Program
 
+FILES = "containers-auth.json"  # among helpers for all hosts: the files
 _VARIABLE = "DOCKER_AUTH_CONFIG"
 
 
 class Keychain:
-    """Credentials by host and path. Reads anew at every question; may be shared by threads."""
+    """Credentials by host and path. Reads anew at every question; may be shared by threads.
 
-    def __init__(self, places: Places, *, helper_timeout: float = TIMEOUT) -> None:
+    `helpers` are the suffixes of helpers for all hosts, in their order (registries.conf,
+    "credential-helpers"), in which "containers-auth.json" stands for the files of `places`.
+    """
+
+    def __init__(
+        self,
+        places: Places,
+        *,
+        helpers: Sequence[str] = (FILES,),
+        helper_timeout: float = TIMEOUT,
+    ) -> None:
         self._places = places
+        self._helpers = tuple(helpers)
         self._timeout = helper_timeout
 
     def credential(self, host: str, path: str = "") -> Credential | None:
@@ -31,8 +43,13 @@ class Keychain:
         Places are asked in their order. Within a file the host's own helper is the last word, as
         in containers/*; then comes the default helper, and then the longest key that fits.
         """
-        for file in self._files():
-            if (found := self._ask(file, host, path)) is not None:
+        for helper in self._helpers:
+            if helper != FILES:
+                found = self._program(helper).get(names.server(host))
+            else:
+                answers = (self._ask(file, host, path) for file in self._files())
+                found = next((answer for answer in answers if answer is not None), None)
+            if found is not None:
                 return found
         return None
 
@@ -42,13 +59,14 @@ class Keychain:
         It goes where it will be found: to the first file that knows the host, or to the home of
         what is new. The file is replaced as a whole, and nobody else may read it.
         """
+        if self._helpers[:1] not in ((), (FILES,)):
+            _hand_over(self._program(self._helpers[0]), names.server(host), credential)
+            return None
         place = self._place_for(host)
         with _edited(place) as file:
             program, server = self._helper(file, host)
             if program is not None:
-                if credential.registry_token:
-                    raise Unsupported(f'credential helper "{program.name}" keeps no registry token')
-                program.store(server, credential)
+                _hand_over(program, server, credential)
             file.put(host, None if program is not None else credential)
         return None if program is not None else place.path
 
@@ -56,6 +74,9 @@ class Keychain:
         """Forget `host` in every file and helper, but not its paths; whether anybody knew it."""
         was_known = False
         failure: Error | None = None
+        for helper in self._helpers:
+            if helper != FILES:
+                was_known |= self._program(helper).erase(names.server(host))
         for place in self._places.files:
             raw = _read(place.path)
             if raw is None:
@@ -87,7 +108,10 @@ class Keychain:
         suffix, server = file.helper(host) or (file.default_helper, names.server(host))
         if not suffix:
             return None, server
-        return Program(suffix, self._places.environment, timeout=self._timeout), server
+        return self._program(suffix), server
+
+    def _program(self, suffix: str) -> Program:
+        return Program(suffix, self._places.environment, timeout=self._timeout)
 
     def _files(self) -> Iterator[AuthFile]:
         if self._places.text:
@@ -105,6 +129,12 @@ class Keychain:
         if self._places.home is None:
             raise Invalid("there is no file to keep credentials in")
         return Place(self._places.home)
+
+
+def _hand_over(program: Program, server: str, credential: Credential) -> None:
+    if credential.registry_token:
+        raise Unsupported(f'credential helper "{program.name}" keeps no registry token')
+    program.store(server, credential)
 
 
 @contextmanager

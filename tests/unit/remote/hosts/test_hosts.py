@@ -138,3 +138,12 @@ def test_certificates_and_the_bundle_go_with_an_endpoint(tmp_path: Path) -> None
 def test_hosts_named_insecure_by_the_caller_are(tmp_path: Path) -> None:
     (found,) = hosts(tmp_path, insecure=frozenset({"a.io:1"})).endpoints(parse("a.io:1/x"))
     assert not found.tls.verify
+
+
+def test_a_registry_itself_is_an_endpoint_without_repository(tmp_path: Path) -> None:
+    conf = '[[registry]]\nlocation = "a.io"\ninsecure = true\n[[registry]]\nlocation = "b.io"'
+    found = hosts(tmp_path, conf + "\nblocked = true").registry("a.io")
+    assert (found.authority, found.repository, found.tls.verify) == ("a.io", "", False)
+    assert hosts(tmp_path).registry("docker.io").authority == "registry-1.docker.io"
+    with pytest.raises(Denied, match="blocked"):
+        hosts(tmp_path, conf + "\nblocked = true").registry("b.io")

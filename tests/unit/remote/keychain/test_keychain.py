@@ -26,14 +26,17 @@ class House:
         (root / "bin").mkdir()
         self.environment = install(root / "bin", "keeper", KEEPER) | {"KEPT": str(self.kept)}
 
-    def keychain(self, text: str = "") -> Keychain:
+    def keychain(
+        self, text: str = "", helpers: tuple[str, ...] = ("containers-auth.json",)
+    ) -> Keychain:
         return Keychain(
             Places(
                 text=text,
                 files=(Place(self.runtime), Place(self.docker), Place(self.old, is_old=True)),
                 home=self.docker,
                 environment=self.environment,
-            )
+            ),
+            helpers=helpers,
         )
 
 
@@ -168,3 +171,17 @@ def test_many_writers_lose_nothing(house: House) -> None:
     for thread in threads:
         thread.join()
     assert sorted(json.loads(house.docker.read_text())["auths"]) == hosts
+
+
+def test_helpers_for_all_hosts_are_asked_in_their_order(house: House) -> None:
+    put(house.docker, {"auths": {"r.io": auth("file:1"), "only-file.io": auth("file:1")}})
+    house.kept.write_text(json.dumps({"r.io": {"Username": "kept", "Secret": "2"}}))
+    first = house.keychain(helpers=("keeper", "containers-auth.json"))
+    last = house.keychain(helpers=("containers-auth.json", "keeper"))
+    assert first.credential("r.io") == Credential("kept", "2")
+    assert first.credential("only-file.io") == Credential("file", "1")
+    assert last.credential("r.io") == Credential("file", "1")
+    assert first.store("new.io", Credential("ada", "pw")) is None
+    assert last.credential("new.io") == Credential("ada", "pw")
+    assert first.erase("r.io")
+    assert last.credential("r.io") is None
