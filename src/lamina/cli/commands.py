@@ -118,6 +118,8 @@ ENTRIES = (
         "lamina.cli.archives:IMPORT",
         ("image import",),
     ),
+    Entry("login", "Log in to a registry", "lamina.cli.login:LOGIN"),
+    Entry("logout", "Log out from a registry", "lamina.cli.login:LOGOUT"),
     Entry("df", "Show what takes space in the store", "lamina.cli.system:DF", ("system df",)),
     Entry("prune", "Remove what nothing uses", "lamina.cli.system:PRUNE", ("system prune",)),
     Entry(

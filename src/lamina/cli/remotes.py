@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from lamina.remote.proxies import Proxies
     from lamina.remote.settings import RemoteSettings
 
-_BUNDLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_ETC = Path("/etc/containers")
+_DOCKER = Path("/etc/docker")
 
 
-def from_environment(environment: Mapping[str, str]) -> RemoteSettings:
-    """The places that Docker and containers/* look at too."""
+def from_environment(environment: Mapping[str, str], *, etc: Path = Path("/")) -> RemoteSettings:
+    """The places that Docker and containers/* look at too; the machine's own are below `etc`."""
     from lamina.cli.main import VERSION
     from lamina.remote.settings import RemoteSettings
 
     return RemoteSettings(
-        hosts=_hosts(environment),
+        hosts=_hosts(environment, etc),
         credentials=_credentials(environment),
         proxies=_proxies(environment),
         user_agent=f"lamina/{VERSION}",
@@ -30,61 +31,77 @@ def from_environment(environment: Mapping[str, str]) -> RemoteSettings:
 
 
 def _home(environment: Mapping[str, str]) -> Path:
-    return Path(environment.get("HOME") or "~").expanduser()
+    return Path(environment.get("HOME") or Path("~").expanduser()).absolute()
 
 
 def _configuration(environment: Mapping[str, str]) -> Path:
     given = environment.get("XDG_CONFIG_HOME")
-    return Path(given) if given else _home(environment) / ".config"
+    return Path(given or _home(environment) / ".config").absolute()
 
 
 def _credentials(environment: Mapping[str, str]) -> Places:
+    """Where credentials are (containers-auth.json(5); docker login, "Credential stores").
+
+    REGISTRY_AUTH_FILE stands for all files. New credentials go there, or where Docker keeps them.
+    """
     from lamina.remote.keychain import Place, Places
 
+    text = environment.get("DOCKER_AUTH_CONFIG", "")
+    if given := environment.get("REGISTRY_AUTH_FILE"):
+        only = Path(given).absolute()
+        return Places(text=text, files=(Place(only),), home=only, environment=environment)
     home = _home(environment)
-    docker = Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
     runtime = environment.get("XDG_RUNTIME_DIR")
-    theirs = [Path(runtime) / "containers/auth.json"] if runtime else []
-    if os.geteuid() == 0:
-        theirs.append(Path("/run/containers/0/auth.json"))
-    theirs.append(_configuration(environment) / "containers/auth.json")
-    given = environment.get("REGISTRY_AUTH_FILE")
-    files: tuple[Place, ...] = (Place(Path(given)),) if given else ()
-    if not given:
-        old = Place(home / ".dockercfg", is_old=True)
-        files = (Place(docker), *(Place(path) for path in theirs), old)
-    return Places(
-        text=environment.get("DOCKER_AUTH_CONFIG", ""),
-        files=files,
-        home=files[0].path,
-        environment=environment,
+    running = Path(runtime) / "containers" if runtime else Path(f"/run/containers/{os.geteuid()}")
+    docker = Path(environment.get("DOCKER_CONFIG") or home / ".docker").absolute() / "config.json"
+    found = (
+        Place(running / "auth.json"),
+        Place(_configuration(environment) / "containers/auth.json"),
+        Place(docker),
+        Place(home / ".dockercfg", is_old=True),
     )
+    return Places(text=text, files=found, home=docker, environment=environment)
 
 
-def _hosts(environment: Mapping[str, str]) -> HostFiles:
+def _hosts(environment: Mapping[str, str], etc: Path) -> HostFiles:
+    """Where the settings of registries are (containers-registries.conf.d(5)).
+
+    A registries.conf of the user's own stands for the machine's, and its directory for theirs.
+    """
     from lamina.remote.hosts import HostFiles
 
-    ours = _configuration(environment) / "containers"
-    given = environment.get("CONTAINERS_REGISTRIES_CONF")
-    main = Path(given) if given else ours / "registries.conf"
-    if not given and not main.exists():
-        main = Path("/etc/containers/registries.conf")
+    def below(path: Path) -> Path:
+        return etc / path.relative_to("/")
+
+    ours, machine = _configuration(environment) / "containers", below(_ETC)
+    main = ours / "registries.conf"
+    more: tuple[Path, ...] = (ours / "registries.conf.d",)
+    if not main.exists():
+        main, more = machine / "registries.conf", (machine / "registries.conf.d", *more)
+    if given := environment.get("CONTAINERS_REGISTRIES_CONF"):
+        main = Path(given).absolute()
     return HostFiles(
         registries=main,
-        registries_more=(Path("/etc/containers/registries.conf.d"), ours / "registries.conf.d"),
-        daemon=Path("/etc/docker/daemon.json"),
-        certificates=(
-            ours / "certs.d",
-            Path("/etc/containers/certs.d"),
-            Path("/etc/docker/certs.d"),
-        ),
-        bundle=tuple(Path(environment[name]) for name in _BUNDLES if environment.get(name)),
+        registries_more=more,
+        daemon=below(_DOCKER) / "daemon.json",
+        certificates=(ours / "certs.d", machine / "certs.d", below(_DOCKER) / "certs.d"),
+        bundle=_bundle(environment),
         insecure=frozenset(
             part.strip()
             for part in environment.get("LAMINA_INSECURE_REGISTRIES", "").split(",")
             if part.strip()
         ),
     )
+
+
+def _bundle(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """The certificates to trust instead of the machine's: as Go names them, or as Python does."""
+    file = environment.get("SSL_CERT_FILE")
+    directories = environment.get("SSL_CERT_DIR", "").split(":")
+    found = tuple(Path(text).absolute() for text in (file, *directories) if text)
+    if not found and (given := environment.get("REQUESTS_CA_BUNDLE")):
+        found = (Path(given).absolute(),)
+    return found
 
 
 def _proxies(environment: Mapping[str, str]) -> Proxies:

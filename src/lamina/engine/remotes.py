@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamina.errors import Invalid
@@ -10,7 +12,8 @@ from lamina.oci import reference as references
 from lamina.oci.digest import Digest
 from lamina.oci.reference import Reference
 from lamina.remote.hosts import Hosts
-from lamina.remote.keychain import Keychain
+from lamina.remote.keychain import Credential, Keychain
+from lamina.remote.login import verify
 from lamina.remote.proxies import proxy_for
 from lamina.remote.repository import Repository
 from lamina.remote.session import Session
@@ -27,13 +30,18 @@ class Remotes:
     """Opens repositories; connections are shared, and closed by `close`."""
 
     def __init__(self, settings: RemoteSettings) -> None:
+        self.settings = settings
         self.hosts = Hosts(settings.hosts)
-        self.keychain = Keychain(settings.credentials)
         proxies = settings.proxies
         self.transport = Transport(
             Options(user_agent=settings.user_agent, proxy=lambda url: proxy_for(url, proxies))
         )
         self._sessions: dict[Endpoint, Session] = {}
+
+    @cached_property
+    def keychain(self) -> Keychain:
+        helpers = self.hosts.registries.credential_helpers
+        return Keychain(self.settings.credentials, helpers=helpers)
 
     def close(self) -> None:
         self.transport.close()
@@ -50,8 +58,23 @@ class Remotes:
         """The registry `host`, as references spell it."""
         if not references.is_domain(host):
             raise Invalid(f'"{host}" is not a registry', hint="expected host[:port]")
-        name = references.parse(f"{host}/x") if host != references.HUB else references.parse("x")
-        return self._session(self.hosts.endpoints(name)[-1])
+        return self._session(self.hosts.registry(host))
+
+    def login(self, host: str, credential: Credential) -> Path | None:
+        """Keep a credential that the registry takes; the file it is in, None if a helper has it.
+
+        Denied if the registry does not take it; then nothing is kept.
+        """
+        self.verify(host, credential)
+        return self.keychain.store(host, credential)
+
+    def verify(self, host: str, credential: Credential) -> None:
+        """Denied unless the registry takes the credential."""
+        verify(self.hosts.registry(host), credential, self.transport)
+
+    def logout(self, host: str) -> bool:
+        """Forget the credential for a registry; whether there was one."""
+        return self.keychain.erase(host)
 
     def _session(self, endpoint: Endpoint) -> Session:
         if endpoint not in self._sessions:
