@@ -1,0 +1,2 @@
+FROM busybox:musl
+CMD echo "$HOME" && ls

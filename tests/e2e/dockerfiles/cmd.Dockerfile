@@ -1,0 +1,3 @@
+FROM busybox:musl
+CMD ["first"]
+CMD ["exec", "form with space", "$NOT"]

@@ -1,0 +1,3 @@
+FROM busybox:musl
+COPY --from=other one.txt /
+COPY --from=other sub /sub

@@ -1,0 +1,3 @@
+FROM busybox:musl
+COPY hard /hard
+COPY hard/1 hard/2 /two/

@@ -1,0 +1,3 @@
+FROM scratch
+COPY . /
+COPY dir /again/

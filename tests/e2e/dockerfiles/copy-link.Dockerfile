@@ -1,0 +1,3 @@
+FROM busybox:musl
+COPY --link a.txt /new/
+COPY --link --chown=1:2 dir /dir

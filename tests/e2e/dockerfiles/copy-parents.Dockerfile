@@ -1,0 +1,3 @@
+FROM busybox:musl
+COPY --parents dir/one.txt dir/sub/deep/*.md /whole/
+COPY --parents dir/./sub/*.txt logs/./old/ /pivot/

@@ -1,0 +1,3 @@
+FROM busybox:musl
+CMD ["kept"]
+ENTRYPOINT exec top -b

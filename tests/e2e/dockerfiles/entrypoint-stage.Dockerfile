@@ -1,0 +1,5 @@
+FROM busybox:musl AS base
+ENTRYPOINT ["base"]
+CMD ["arguments"]
+FROM base
+ENTRYPOINT []

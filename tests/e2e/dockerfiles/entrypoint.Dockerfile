@@ -1,0 +1,3 @@
+# It empties the CMD that comes from the base.
+FROM busybox:musl
+ENTRYPOINT ["/bin/sh", "-c"]

@@ -1,0 +1,4 @@
+FROM busybox:musl AS base
+HEALTHCHECK CMD true
+FROM base
+HEALTHCHECK NONE

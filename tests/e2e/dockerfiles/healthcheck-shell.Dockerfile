@@ -1,0 +1,2 @@
+FROM busybox:musl
+HEALTHCHECK CMD wget -q localhost || exit 1

@@ -1,0 +1,2 @@
+FROM busybox:musl
+LABEL file=yes both=file

@@ -1,0 +1,2 @@
+FROM busybox:musl
+MAINTAINER Jane Doe <jane@example.com>

@@ -1,0 +1,3 @@
+FROM busybox:musl
+RUN --network=none ls /sys/class/net > /none
+RUN --network=host true

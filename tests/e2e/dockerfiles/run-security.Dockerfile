@@ -1,0 +1,2 @@
+FROM busybox:musl
+RUN --security=sandbox echo safe > /safe

@@ -1,0 +1,3 @@
+FROM busybox:musl
+ARG N=9
+STOPSIGNAL $N

@@ -1,0 +1,3 @@
+FROM busybox:musl
+USER nobody
+WORKDIR /made/by
