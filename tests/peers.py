@@ -39,8 +39,9 @@ class Storage:
 
     def command(self, program: str, *words: object) -> list[str]:
         places = ["--root", f"{self.root}/root", "--runroot", f"{self.root}/run"]
-        quiet = ["--events-backend", "none"] if program == "podman" else []
-        return [program, *places, "--storage-driver", "overlay", *quiet, *map(str, words)]
+        if program == "podman":
+            places += ["--tmpdir", f"{self.root}/tmp", "--events-backend", "none"]
+        return [program, *places, "--storage-driver", "overlay", *map(str, words)]
 
     def run(self, program: str, *words: object) -> str:
         command = self.command(program, *words)
@@ -57,6 +58,13 @@ class Storage:
     def pull(self, archive: Path, kind: str = "docker-archive") -> str:
         """The ID of the image in an archive, which then is here."""
         return self.buildah("pull", "-q", f"{kind}:{archive}").splitlines()[-1]
+
+    def podman_run(self, *words: object) -> subprocess.CompletedProcess[str]:
+        """`podman run` as a machine can that has no right to raise limits."""
+        limits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=512:512"]
+        flags = ["--rm", "--network=none", "--cgroups=disabled", *limits]
+        command = self.command("podman", "--runtime=crun", "run", *flags, *words)
+        return subprocess.run(for_crun(command), capture_output=True, text=True, check=False)
 
     def look(self, *ids: str) -> list[Image]:
         """Images by ID, merged by the peer; one without layers holds nothing."""
@@ -96,6 +104,16 @@ def storage(*programs: str) -> Iterator[Storage]:
             if (point := line.split()[4]).startswith(f"{root}/"):
                 subprocess.run(["umount", point], check=True)
         shutil.rmtree(root)
+
+
+def for_crun(command: list[str]) -> list[str]:
+    """A command that runs crun, which refuses a cgroup2 beside hierarchies of version 1."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    beside = [point for _, point, kind, *_ in mounts if kind == "cgroup2"]
+    if beside in ([], ["/sys/fs/cgroup"]):
+        return command
+    hide = 'for at in $0; do umount $at; done; exec "$@"'
+    return ["unshare", "--mount", "sh", "-ec", hide, " ".join(beside), *command]
 
 
 def tree(root: Path) -> Tree:
