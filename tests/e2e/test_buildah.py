@@ -87,9 +87,17 @@ TABLE: dict[str, Case] = {
                 "file 4711 1234:70000 'file\\n' = /t/t/file",
             ),
             "/t/t/link": ("link 3:4 file", "link 5:0 file"),
+            "/t/t/last": (
+                "file 0751 3:4 'y\\n' = /t/t/y",
+                "file 0751 9:10 'y\\n' = /t/t/y",
+            ),
             "/t/t/x": (
                 "file 0644 3:4 'x\\n' user.lamina=b'1'",
                 "file 0644 0:0 'x\\n' user.lamina=b'1'",
+            ),
+            "/t/t/y": (
+                "file 0751 3:4 'y\\n' = /t/t/last",
+                "file 0751 9:10 'y\\n' = /t/t/last",
             ),
         },
     ),
@@ -321,6 +329,8 @@ def archive(kind: str) -> bytes:
         add("t/deep/without/parents", 0o600, b"deep\n")
         add("etc/group.d", 0o644, b"beside\n")
         add("t/x", 0o644, b"x\n", pax_headers={"SCHILY.xattr.user.lamina": "1"})
+        add("t/y", 0o600, b"y\n", uid=1)
+        add("t/last", 0o751, type=tarfile.LNKTYPE, linkname="t/y", uid=9, gid=10)
     return out.getvalue()
 
 

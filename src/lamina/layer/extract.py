@@ -204,6 +204,24 @@ class Extraction:
                 return  # already so; removing it first could lose the data
             parent = self._clear(entry.path, parent, name)
             os.link(target, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+        self._take_over(entry, parent, name, found)
+
+    def _take_over(self, entry: Entry, parent: int, name: str, found: os.stat_result) -> None:
+        """Give a file what the header of its new name says: of several the last one counts.
+
+        So do containerd, BuildKit and buildah; GNU tar and libarchive go by the first.
+        """
+        is_foreign = (found.st_uid, found.st_gid) != (entry.uid, entry.gid)
+        if is_foreign:
+            os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISLNK(found.st_mode):
+            if is_foreign or stat.S_IMODE(found.st_mode) != entry.mode:
+                os.chmod(name, entry.mode, dir_fd=parent)
+            if entry.xattrs:
+                self._note(write_xattrs(xattr_path(parent, name), entry.xattrs))
+        if found.st_mtime_ns != entry.mtime:
+            times = entry.mtime, entry.mtime
+            os.utime(name, ns=times, dir_fd=parent, follow_symlinks=False)
 
     def _node(self, entry: Entry, parent: int, name: str) -> None:
         """A link, a pipe or a device."""

@@ -86,7 +86,7 @@ def test_every_kind_of_entry(root: Path, lay: Callable[..., Applied]) -> None:
         file("d/f", b"data", mode=0o6755, uid=3, gid=4, mtime=-(10**9)),
         file("d/zero", mode=0),
         Entry("d/s", SYMLINK, 0o777, 5, 6, mtime=7 * 10**9, link="/else/where"),
-        Entry("d/h", HARDLINK, link="d/f"),
+        Entry("d/h", HARDLINK, 0o6755, 3, 4, mtime=-(10**9), link="d/f"),
         Entry("d/c", CHAR, 0o640, device=(1, 3)),
         Entry("d/b", BLOCK, 0o600, 7, 8, device=(8, 300)),
         Entry("d/p", FIFO, 0o622),
@@ -296,6 +296,28 @@ def test_hard_links_reach_lower_layers(root: Path, lay: Callable[..., Applied]) 
     lay(Entry("b", HARDLINK, link="s/a"), Entry("c", HARDLINK, link="s"))
     assert (root / "b").read_bytes() == b"x"
     assert os.readlink(root / "c") == "d"
+
+
+def test_the_last_of_a_file_s_headers_counts(root: Path, lay: Callable[..., Applied]) -> None:
+    lay(
+        file("a", b"x", mode=0o644, uid=1, gid=2, mtime=10**9),
+        Entry("b", HARDLINK, 0o4711, 3, 4, mtime=2 * 10**9, link="a", xattrs={"user.a": b"1"}),
+    )
+    found = (root / "a").stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (3, 4, 0o4711)
+    assert found.st_mtime == 2 and found.st_nlink == 2
+    assert os.getxattr(root / "a", "user.a") == b"1"
+
+
+def test_a_hard_link_s_header_reaches_no_further_than_the_link(
+    root: Path, lay: Callable[..., Applied]
+) -> None:
+    lay(
+        Entry("s", SYMLINK, link="../outside/victim"),
+        Entry("h", HARDLINK, 0o777, 7, 8, link="s"),
+    )
+    assert ((root / "s").lstat().st_uid, (root / "s").lstat().st_nlink) == (7, 2)
+    assert (root.parent / "outside/victim").stat().st_uid == 0
 
 
 def test_a_hard_link_to_itself_keeps_the_data(root: Path, lay: Callable[..., Applied]) -> None:
