@@ -63,14 +63,19 @@ class Case:
 SCRATCH = {"WorkingDir": ('"/"', None)}
 SETUID = ("file 4755 0:0 'setuid\\n'", "file 0755 0:0 'setuid\\n'")
 LEFT = (None, "directory 0755 0:0")  # a mount point that buildah leaves behind
+PIPE = (None, "fifo 0600 0:0")
 STUB = (None, "file 0755 0:0 ''")
 SAME = "file 0644 0:0 'same\\n'"
 PASSWD = "file 0644 0:0 702 31a94f06f17b"
 
 TABLE: dict[str, Case] = {
+    "add-archives": Case(
+        why="BuildKit unpacks no pipes and no devices",
+        differs=dict.fromkeys(("/both/t/pipe", "/gz/t/pipe", "/plain/t/pipe"), PIPE),
+    ),
     "add-chown": Case(
         why="buildah gives the owner to what it makes itself and not to what is in the archive; "
-        "BuildKit the other way round",
+        "BuildKit the other way round; as add-archives",
         differs={
             "/t/etc": ("directory 0755 0:0", "directory 0755 3:4"),
             "/t/etc/group.d": ("file 0644 3:4 'beside\\n'", "file 0644 0:0 'beside\\n'"),
@@ -91,6 +96,7 @@ TABLE: dict[str, Case] = {
                 "file 0751 3:4 'y\\n' = /t/t/y",
                 "file 0751 9:10 'y\\n' = /t/t/y",
             ),
+            "/t/t/pipe": PIPE,
             "/t/t/x": (
                 "file 0644 3:4 'x\\n' user.lamina=b'1'",
                 "file 0644 0:0 'x\\n' user.lamina=b'1'",
@@ -101,6 +107,7 @@ TABLE: dict[str, Case] = {
             ),
         },
     ),
+    "add-onto": Case(why="as add-archives", differs={"/t/pipe": PIPE}),
     "arg-proxy": Case(("--build-arg=FTP_PROXY=ftp://proxy", "--build-arg=no_proxy=localhost")),
     "arg-stage": Case(("--build-arg=GIVEN=given",)),
     "copy-all": Case(
@@ -311,7 +318,7 @@ def make_stubs(root: Path) -> None:
 
 
 def archive(kind: str) -> bytes:
-    """A tar with owners, modes, links and an extended attribute."""
+    """A tar of all that a tar can hold; t/last says other things of t/y than t/y itself."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode=f"w:{kind}", format=tarfile.PAX_FORMAT) as tar:
 
@@ -330,6 +337,7 @@ def archive(kind: str) -> bytes:
         add("etc/group.d", 0o644, b"beside\n")
         add("t/x", 0o644, b"x\n", pax_headers={"SCHILY.xattr.user.lamina": "1"})
         add("t/y", 0o600, b"y\n", uid=1)
+        add("t/pipe", 0o600, type=tarfile.FIFOTYPE)
         add("t/last", 0o751, type=tarfile.LNKTYPE, linkname="t/y", uid=9, gid=10)
     return out.getvalue()
 

@@ -39,19 +39,21 @@ def unpack(stream: BinaryIO, directory_fd: int, *, owner: tuple[int, int] | None
     """Put the content of an archive into a directory.
 
     With `owner` everything in it belongs to that uid and gid, else to whom the archive says.
+    Devices and pipes are passed over, as BuildKit does.
     Corrupt or Invalid for a damaged or hostile archive.
     """
     from lamina.layer.apply import apply
 
-    applied = apply(stream, directory_fd, as_changeset=False)
+    applied = apply(stream, directory_fd, as_changeset=False, specials=False)
     if owner is None:
         return
     from lamina.fs.metadata import read_xattrs, write_xattrs, xattr_path
     from lamina.fs.root import Root
+    from lamina.layer.entry import SPECIAL
 
     root = Root(directory_fd)
     for entry in applied.index:
-        if entry.path == ".":
+        if entry.path == "." or entry.type in SPECIAL:
             continue
         try:
             with root.parent(entry.path) as (fd, name):

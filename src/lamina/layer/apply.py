@@ -56,20 +56,23 @@ def apply(
     *,
     limits: Limits | None = None,
     as_changeset: bool = True,
+    specials: bool = True,
 ) -> Applied:
     """Lay the layer `stream`, compressed or not, onto the tree under `root_fd`.
 
     Names and links resolve inside the root, whatever they say; the host is never touched.
     Whiteouts delete what is there and was not made by this layer, wherever in it they stand; an
     overlay mount under `root_fd` turns that into whiteouts of its own. With `as_changeset` off,
-    names that begin with ".wh." are ordinary ones, as in an archive that ADD unpacks.
+    names that begin with ".wh." are ordinary ones, as in an archive that ADD unpacks. With
+    `specials` off, devices and pipes are passed over, and what is in their places stays.
     The caller checks the digests against what was promised, and throws the tree away on failure:
     it is left half done. Directory times are set last.
 
     BadArchive, BadCompression (Corrupt), BadEntry, TooMuch (Invalid), Denied where the right to
     make owners or devices is missing, Unavailable where the disk is full.
     """
-    return lay(stream, Extraction(root_fd, as_changeset=as_changeset), limits or DEFAULT)
+    extraction = Extraction(root_fd, as_changeset=as_changeset, specials=specials)
+    return lay(stream, extraction, limits or DEFAULT)
 
 
 def lay(stream: BinaryIO, extraction: Extraction, limits: Limits) -> Applied:

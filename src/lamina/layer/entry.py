@@ -27,6 +27,7 @@ HARDLINK = EntryType.HARDLINK
 CHAR = EntryType.CHAR
 BLOCK = EntryType.BLOCK
 FIFO = EntryType.FIFO
+SPECIAL = frozenset({CHAR, BLOCK, FIFO})
 
 
 @dataclass(slots=True)

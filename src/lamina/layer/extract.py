@@ -16,7 +16,7 @@ from lamina.fs.atomic import write_all
 from lamina.fs.metadata import read_xattrs, write_xattrs, xattr_path
 from lamina.fs.root import remove_at
 from lamina.layer import whiteout
-from lamina.layer.entry import CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry
+from lamina.layer.entry import CHAR, DIR, FIFO, FILE, HARDLINK, SPECIAL, SYMLINK, Entry
 from lamina.layer.header import printable
 from lamina.layer.limits import BadEntry
 from lamina.layer.places import Places
@@ -39,9 +39,10 @@ class Leans(Exception):  # no error: the layer is unpacked in another way
 class Extraction:
     """One archive being laid onto the tree under `root_fd`; `close` when done or failed."""
 
-    def __init__(self, root_fd: int, *, as_changeset: bool) -> None:
+    def __init__(self, root_fd: int, *, as_changeset: bool, specials: bool = True) -> None:
         self._places = Places(root_fd)
         self._as_changeset = as_changeset
+        self._specials = specials
         self._uid, self._gid = os.geteuid(), os.getegid()
         self._masked = ~(0o777 & ~_umask())  # mode bits that open and mkdir would not set
         self._made: set[int] = set()  # hashes of the paths that this archive has made
@@ -64,6 +65,8 @@ class Extraction:
         if ".wh." in path and self._as_changeset and self._whiteout(path, directory, name):
             return
         kind = entry.type
+        if not self._specials and kind in SPECIAL:
+            return
         if kind is CHAR and entry.device == (0, 0) and self._as_changeset:
             # overlayfs's own spelling of a whiteout, which careless tools let into layers.
             self._remove(directory, name)

@@ -130,6 +130,18 @@ def test_chown_reaches_what_comes_out_and_keeps_set_id_bits(root: Path) -> None:
     assert (root / "x/f").stat().st_mode & 0o7777 == 0o6755
 
 
+@pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+@pytest.mark.parametrize("chown", [None, "7:8"])
+def test_devices_and_pipes_are_passed_over(kind: bytes, chown: str | None, root: Path) -> None:
+    (root / "x").mkdir()
+    (root / "x/here").write_text("kept")
+    data = archive(member("here", kind), member("new/there", kind), member("f"))
+    add(data, root, to="/x", chown=chown)
+    assert (root / "x/here").is_file() and (root / "x/here").read_text() == "kept"
+    assert (root / "x/here").stat().st_uid == 0
+    assert sorted(os.listdir(root / "x")) == ["f", "here"]
+
+
 def test_names_of_whiteouts_are_ordinary(root: Path) -> None:
     (root / "x").mkdir()
     (root / "x/f").write_text("kept")
