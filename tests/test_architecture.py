@@ -6,9 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
-HEAVY = ("asyncio", "email", "http", "rich", "ssl", "subprocess", "tarfile", "urllib3")
+HEAVY = (
+    *("asyncio", "dataclasses", "email", "http", "inspect", "rich", "shutil", "ssl"),
+    *("subprocess", "tarfile", "tempfile", "typing", "urllib3"),
+)
 
 
 def test_arrows_only_point_down() -> None:
@@ -32,7 +37,17 @@ def test_the_version_imports_almost_nothing() -> None:
     assert set(imported) <= {"__future__", "lamina", "lamina.cli", "lamina.cli.main"}
 
 
-def test_a_build_imports_nothing_heavy() -> None:
-    script = "import sys; import lamina.engine.building; print(*sys.modules)"
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "lamina.engine.building",
+        "lamina.cli.containers, lamina.run.lifecycle, lamina.run.create, lamina.run.monitor",
+        "lamina.runtime.native",
+        "lamina.cli.images, lamina.engine.local",
+    ],
+)
+def test_a_command_imports_nothing_heavy(modules: str) -> None:
+    script = f"import sys; before = {{*sys.modules}}; import {modules}"
+    script += "; print(*{*sys.modules} - before)"
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert sorted(set(out.stdout.split()) & set(HEAVY)) == []

@@ -42,7 +42,10 @@ def family(dataclass: Callable[..., Any], field: Callable[..., Any]) -> tuple[ty
 
 
 OURS = family(values.dataclass, values.field)
+WORN = family(values.dataclass, values.field)  # used so often that they are compiled
 THEIRS = family(dataclasses.dataclass, dataclasses.field)
+for _ in range(50):
+    WORN[0](1), WORN[1](1, name="n"), WORN[2]()
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
@@ -54,7 +57,9 @@ def test_they_print_alike(index: int) -> None:
     assert shown(OURS) == shown(THEIRS)
 
 
-@pytest.mark.parametrize(("point", "named", "box"), [OURS, THEIRS], ids=["ours", "theirs"])
+@pytest.mark.parametrize(
+    ("point", "named", "box"), [OURS, WORN, THEIRS], ids=["ours", "worn", "theirs"]
+)
 def test_a_value_keeps_its_promises(point: Any, named: Any, box: Any) -> None:
     one = point(1)
     assert (one.x, one.y, one.tags, one.total) == (1, 2, [], 3)
@@ -77,6 +82,27 @@ def test_a_value_keeps_its_promises(point: Any, named: Any, box: Any) -> None:
     assert box(4) == box(4)
     with pytest.raises(TypeError):
         hash(box())
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [((), {}), ((1, 2, [], 4), {}), ((1,), {"x": 1}), ((1,), {"z": 2}), ((), {"y": 2})],
+    ids=["too few", "too many", "twice", "unknown", "without the first"],
+)
+@pytest.mark.parametrize("decorator", [values, dataclasses], ids=["ours", "theirs"])
+def test_wrong_arguments_are_refused(
+    decorator: Any, args: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    point = family(decorator.dataclass, decorator.field)[0]
+    for _ in range(2):
+        with pytest.raises(TypeError, match="argument"):
+            point(*args, **named)
+    assert point(1).x == 1
+
+
+def test_the_thousandth_instance_is_as_the_first() -> None:
+    point, named, box = family(values.dataclass, values.field)
+    assert len({(point(1), named(2, name="n"), box().inside) for _ in range(1000)}) == 1
 
 
 def test_replace_changes_only_what_is_named() -> None:

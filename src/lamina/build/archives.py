@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import BinaryIO
 
 from lamina.errors import Error
 from lamina.layer.compress import decompressed
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 _BLOCK = 512  # bytes of a tar header
 

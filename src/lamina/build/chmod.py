@@ -10,8 +10,8 @@ from lamina.values import dataclass
 _WHO = {"u": 0o4700, "g": 0o2070, "o": 0o0007, "a": 0o6777}
 _ALL = 0o6777  # what "=" without a class clears; the sticky bit only where "t" is named
 _UMASK = 0o022  # chmod(1) spares these bits where no class is named
-_CLAUSE = re.compile(r"([ugoa]*)((?:[-+=][rwxXstugo]*)+)")
-_ACTION = re.compile(r"([-+=])([rwxXstugo]*)")
+_CLAUSE = r"([ugoa]*)((?:[-+=][rwxXstugo]*)+)"
+_ACTION = r"([-+=])([rwxXstugo]*)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,13 @@ def parse(text: str) -> Mode:
         raise _refusal(text)
     actions: list[_Action] = []
     for clause in text.split(","):
-        match = _CLAUSE.fullmatch(clause)
+        match = re.fullmatch(_CLAUSE, clause)
         if match is None:
             raise _refusal(text)
         who = 0
         for letter in match[1]:
             who |= _WHO[letter]
-        actions += [_Action(who, found[1], found[2]) for found in _ACTION.finditer(match[2])]
+        actions += [_Action(who, found[1], found[2]) for found in re.finditer(_ACTION, match[2])]
     return Mode(None, tuple(actions))
 
 

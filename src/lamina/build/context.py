@@ -10,15 +10,19 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from lamina.build.inside import read
 from lamina.dockerfile.ignore import Ignore
 from lamina.errors import Invalid, NotFound
 from lamina.values import dataclass, replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from typing import BinaryIO, Protocol
+
     from lamina.build.selection import Item
+else:
+    Protocol = object
 
 IGNORE_FILE = ".dockerignore"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -31,26 +35,21 @@ class Context(Protocol):
     @property
     def name(self) -> str:
         """How messages call it: "build context", "stage 2", "context 'docs'"."""
-        ...
 
     @property
     def ignore(self) -> Ignore | None:
         """What is left out, whatever is asked for; None where no ignore file applies."""
-        ...
 
     @property
     def ignore_name(self) -> str:
         """The file that `ignore` was read from."""
-        ...
 
     @property
     def keeps_owners(self) -> bool:
         """Whether uid and gid of its files count; files from a client belong to 0:0."""
-        ...
 
     def open_root(self) -> AbstractContextManager[int]:
         """A descriptor of the root directory, closed on exit."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ import stat
 import struct
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from lamina.build.inside import join
 from lamina.build.selection import Item, Selection
@@ -16,6 +15,7 @@ from lamina.build.walking import Node
 from lamina.errors import Conflict
 from lamina.fs.metadata import read_xattrs
 from lamina.oci.digest import Digest
+from lamina.values import dataclass
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHUNK = 1 << 20
@@ -31,7 +31,8 @@ class Changed(Conflict):
     """A source file changed while it was read."""
 
 
-class FileRecord(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FileRecord:
     """What counts of one file in a cache key; times never do."""
 
     path: str  # as it will be named below the destination; "." is a copied directory itself

@@ -10,7 +10,6 @@ import json
 import posixpath
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
 
 from lamina.build.copying import CopySpec, check
 from lamina.build.graph import (
@@ -56,13 +55,18 @@ from lamina.oci.config import RunConfig
 from lamina.oci.platform import Platform
 from lamina.values import dataclass, field, replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from lamina.build.plan import Options
+else:
+    Protocol = object
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
 SCRIPT_DIRECTORY = "/dev/pipes"  # where BuildKit, too, puts a heredoc that has a "#!" line
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
-_REMOTE = re.compile(r"(https?|git|ssh)://|git@", re.IGNORECASE)
+_REMOTE = r"(?i:(https?|git|ssh)://|git@)"
 
 
 @dataclass(slots=True)
@@ -391,7 +395,7 @@ class Lowering:
         return self.build.source_tree(name, self.state.platform, by_number=True)
 
     def _refuse_remote(self, line: Add) -> None:
-        remote = [path for path in line.sources if _REMOTE.match(self._expand(path))]
+        remote = [path for path in line.sources if re.match(_REMOTE, self._expand(path))]
         if line.checksum is not None and not remote:
             raise Invalid("checksum requires HTTP(S) or Git sources")
         if line.keep_git_dir is not None:

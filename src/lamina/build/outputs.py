@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO
 
 from lamina.errors import Invalid
 from lamina.oci import media_type
@@ -14,8 +13,10 @@ from lamina.oci.descriptor import Descriptor
 from lamina.oci.manifest import Manifest
 from lamina.values import dataclass, field, replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import IO, BinaryIO
 
     from lamina.build.assemble import Built
     from lamina.build.workshop import Workshop

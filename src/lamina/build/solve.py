@@ -7,7 +7,6 @@ in the caller's thread, for that is quick; what has to be made is made in thread
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 from lamina.build import key as keys
 from lamina.build.cache import Cache, Made
@@ -40,6 +39,7 @@ from lamina.errors import Error
 from lamina.oci.digest import Digest
 from lamina.values import replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 

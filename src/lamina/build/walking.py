@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from lamina.build.inside import join
 from lamina.dockerfile.ignore import Ignore
-from lamina.values import dataclass
+from lamina.values import dataclass, replace
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Node(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Node:
     """One file as it was seen."""
 
     path: str  # below the directory that is walked; "" is that directory
@@ -141,7 +141,7 @@ def _emitted(levels: list[_Level], depth: int) -> Iterator[Node]:
     for level in levels[:depth]:
         if not level.is_emitted:
             level.is_emitted = True
-            yield level.node._replace(is_implied=not level.is_taken)
+            yield replace(level.node, is_implied=not level.is_taken)
 
 
 def _may_lead(pattern: str, directory: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lamina.build.cache import Made
 from lamina.build.context import Context, TreeContext
@@ -17,6 +16,7 @@ from lamina.snapshot.snapshotter import Snapshotter
 from lamina.store import Store
 from lamina.values import dataclass, field
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.runtime.container import Runtime
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from typing import TYPE_CHECKING
 
 from lamina.cli.build_flags import FLAGS, request
 from lamina.cli.command import Args, Command
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.build import Built, Event
     from lamina.cli.progress import Progress

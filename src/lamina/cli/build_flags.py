@@ -10,12 +10,14 @@ import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lamina.cli.command import Args, Flag, Kind
 from lamina.errors import Invalid, NotFound, Unsupported
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from typing import Any, BinaryIO
+
     from lamina.build import Secret, Ulimit
     from lamina.engine.building import BuildRequest
 

@@ -6,13 +6,15 @@ Nothing is imported before its row is chosen.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from lamina.values import dataclass
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.cli.command import Command
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Entry:
     """One command: `also` are its other spellings, in groups or not."""
 
     name: str

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from lamina.cli import units
 from lamina.cli.command import Args, Command, Flag, Kind
@@ -14,6 +13,7 @@ from lamina.cli.listing import FORMAT, Listing, configured
 from lamina.cli.table import shorten, visible
 from lamina.errors import Error
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.cli.template.values import Value
     from lamina.engine import Engine

@@ -6,13 +6,16 @@ All are readers of the same events. Everything goes to stderr, for stdout is for
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Protocol, TextIO
 
 from lamina.build.events import Event, Finished, Missed, Note, Output, Started
 from lamina.errors import Invalid
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Protocol, TextIO
+else:
+    Protocol = object
 
 
 class Progress(Protocol):

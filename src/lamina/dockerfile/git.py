@@ -15,12 +15,13 @@ from lamina.dockerfile.text import did_you_mean
 from lamina.errors import Invalid
 from lamina.values import dataclass, replace
 
-_SCHEME = re.compile(r"([a-zA-Z0-9]+)://")
-_SCP = re.compile(r"([a-zA-Z0-9_-]+)@([a-zA-Z0-9.-]+):(.*?)(?:\?(.*?))?(?:#(.*))?", re.DOTALL)
+# Compiled when they are first used: a Dockerfile seldom names a repository.
+_SCHEME = r"([a-zA-Z0-9]+)://"
+_SCP = r"(?s:([a-zA-Z0-9_-]+)@([a-zA-Z0-9.-]+):(.*?)(?:\?(.*?))?(?:#(.*))?)"
 _SCHEMES = frozenset(("http", "https", "ssh", "git"))
-_BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_BAD_HOST = re.compile(r"[^A-Za-z0-9._~!$&'()*+,;=:\[\]<>\"%\x80-\U0010ffff-]")
+_BAD_ESCAPE = r"%(?![0-9a-fA-F]{2})"
+_CONTROL = r"[\x00-\x1f\x7f]"
+_BAD_HOST = r"[^A-Za-z0-9._~!$&'()*+,;=:\[\]<>\"%\x80-\U0010ffff-]"
 _TRUTHS = ("submodules", "keep-git-dir", "fetch-by-commit")
 _QUERY = ("ref", "tag", "branch", "subdir", "checksum", "commit", "mtime", *_TRUTHS)
 
@@ -68,13 +69,13 @@ class GitRef:
 
 def parse_url(text: str) -> GitURL:
     """The parts of `text`, a URL or git's short form user@host:path; Invalid if it is neither."""
-    match = _SCHEME.match(text)
+    match = re.match(_SCHEME, text)
     if match:
         scheme = match[1].lower()
         if scheme not in _SCHEMES:
             raise Invalid(f'git cannot fetch by "{scheme}"', hint="use https, http, ssh or git")
         return _from_url(scheme, text[match.end() :], text)
-    match = _SCP.fullmatch(text)
+    match = re.fullmatch(_SCP, text)
     if not match:
         raise Invalid(f'"{text}" is no git URL')
     user, host, path, query, fragment = match.groups()
@@ -128,17 +129,17 @@ def _from_url(scheme: str, rest: str, text: str) -> GitURL:
     """The URL whose part after the scheme is `rest`."""
     from urllib.parse import unquote
 
-    if _CONTROL.search(text):
+    if re.search(_CONTROL, text):
         raise Invalid(f'"{text}" holds a control character')
     rest, _, fragment = rest.partition("#")
     rest, _, query = rest.partition("?")
     authority, slash, path = rest.partition("/")
     login, at, host = authority.rpartition("@")
     port = host.rpartition("]")[2].rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
-    if _BAD_HOST.search(host) or (port and not (port.isascii() and port.isdecimal())):
+    if re.search(_BAD_HOST, host) or (port and not (port.isascii() and port.isdecimal())):
         raise Invalid(f'"{host}" in "{text}" is no host')
     for part in (login, path, fragment):
-        if _BAD_ESCAPE.search(part):
+        if re.search(_BAD_ESCAPE, part):
             raise Invalid(f'an escape in "{text}" is malformed', hint="write a percent sign as %25")
     user, has_password, password = login.partition(":")
     return GitURL(
@@ -159,7 +160,7 @@ def _read_query(text: str) -> dict[str, tuple[str, ...]]:
 
     query: dict[str, tuple[str, ...]] = {}
     for pair in text.split("&"):
-        if not pair or ";" in pair or _BAD_ESCAPE.search(pair):
+        if not pair or ";" in pair or re.search(_BAD_ESCAPE, pair):
             continue
         key, _, value = pair.partition("=")
         key = unquote_plus(key)

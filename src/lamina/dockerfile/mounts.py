@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
 
 from lamina.dockerfile.numbers import parse_bool, parse_size
 from lamina.dockerfile.text import did_you_mean
 from lamina.errors import Invalid
 from lamina.values import dataclass
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class MountType(StrEnum):

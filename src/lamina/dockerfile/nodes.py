@@ -16,7 +16,7 @@ from lamina.dockerfile.text import BLANKS, SPACE
 from lamina.errors import Invalid
 from lamina.values import dataclass, replace
 
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_SURROGATE = r"[\ud800-\udfff]"
 _ASCII_SPACE = "\t\n\v\f\r "  # flags and HEALTHCHECK are read byte by byte
 _WITH_HEREDOC = frozenset(("RUN", "COPY", "ADD"))
 
@@ -162,7 +162,7 @@ def parse_json(text: str) -> tuple[str, ...] | None:
             "a JSON array of an instruction may hold strings only",
             hint="write each element between double quotes",
         )
-    return tuple([_SURROGATE.sub("\ufffd", value) for value in values])
+    return tuple([re.sub(_SURROGATE, "\ufffd", value) for value in values])
 
 
 def _no_constant(name: str) -> object:

@@ -16,8 +16,8 @@ _UNITS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
-_PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]+)")
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?(?:b|([kmgtpe])(?:i?b)?)?", re.IGNORECASE)
+_PART = r"([0-9]*)(?:\.([0-9]*))?([^0-9.]+)"
+_SIZE = r"(?i:([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?(?:b|([kmgtpe])(?:i?b)?)?)"
 _LIMIT = 2**63 - 1  # nanoseconds, as Go counts
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
@@ -30,7 +30,7 @@ def parse_duration(text: str) -> int:
         return 0
     total = 0
     at = 0
-    while match := _PART.match(rest, at):
+    while match := re.compile(_PART).match(rest, at):
         whole, fraction, unit = match.groups()
         if unit not in _UNITS or not (whole or fraction):
             break
@@ -47,7 +47,7 @@ def parse_duration(text: str) -> int:
 
 def parse_size(text: str) -> int:
     """Bytes of a size like `64m` or `1.5GiB`: every unit counts by 1024; Invalid."""
-    match = _SIZE.fullmatch(text)
+    match = re.fullmatch(_SIZE, text)
     if not match:
         raise Invalid(f'"{text}" is no size', hint="write a number with k, m or g: 64m")
     return int(float(match[1]) * 1024 ** (" kmgtpe".index((match[2] or " ").lower())))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from lamina.dockerfile.nodes import Node
 from lamina.dockerfile.source import Fault, Source, Span, Warning
 from lamina.dockerfile.text import SPACE, suggest
 from lamina.errors import Invalid
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 _ONE, _MANY, _TRUTH = "one", "many", "truth"
 _FLAGS: dict[str, dict[str, str]] = {

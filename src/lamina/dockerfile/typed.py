@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 from lamina.dockerfile import instructions as ins
 from lamina.dockerfile.heredocs import chomp, parse_mark
@@ -15,6 +14,10 @@ from lamina.dockerfile.source import Fault, Source, Warning
 from lamina.dockerfile.text import SPACE, did_you_mean
 from lamina.errors import Invalid
 from lamina.values import replace
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
 _ONBUILD = re.compile(r"[\t\n\f\r ]*ONBUILD[\t\n\f\r ]*", re.IGNORECASE)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
 
 from lamina import build
 from lamina.build import BaseImage, Built, Graph, Listener, NamedContext, Options, Secret, Workshop
@@ -28,7 +26,10 @@ from lamina.image import view
 from lamina.oci import reference
 from lamina.values import dataclass, field, replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from lamina.build.outputs import Output
     from lamina.build.report import Report
     from lamina.engine.engine import Engine
@@ -335,13 +336,26 @@ def _spool(parent: Path) -> Iterator[Path]:
     from lamina.fs.owner import Owner
 
     parent.mkdir(parents=True, exist_ok=True)
-    for entry in parent.iterdir():
-        owner = Owner.of_name(entry.name)
+    for name in os.listdir(parent):
+        owner = Owner.of_name(name)
         if owner is None or not owner.alive():
-            shutil.rmtree(entry, ignore_errors=True)
+            _remove(parent, name)
     place = parent / Owner.this().fresh_name()
     place.mkdir(mode=0o700)
     try:
         yield place
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        _remove(parent, place.name)
+
+
+def _remove(parent: Path, name: str) -> None:
+    """Remove a directory of `parent`; what cannot be removed now is by the next build."""
+    from lamina.fs.root import remove_at
+
+    fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        remove_at(fd, name)
+    except OSError:
+        pass  # perhaps another build was quicker
+    finally:
+        os.close(fd)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from lamina.errors import Corrupt, Denied
 from lamina.oci.digest import DiffID, Digest
 from lamina.values import dataclass
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.image.view import Layer
     from lamina.layer.entry import Entry

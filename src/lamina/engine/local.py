@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from lamina.engine import layers
 from lamina.errors import Conflict, Corrupt, Invalid, NotFound, Unsupported
@@ -11,6 +10,7 @@ from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
 from lamina.values import dataclass
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.image.stack import Effect
     from lamina.image.view import Image, Layer, Row

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
-
 from lamina.errors import Corrupt, Invalid
 from lamina.oci.content import Fetcher
 from lamina.oci.descriptor import Descriptor
@@ -11,6 +9,10 @@ from lamina.oci.digest import Digest
 from lamina.oci.document import CONFIG_LIMIT, MANIFEST_LIMIT
 from lamina.oci.manifest import Index, Manifest
 from lamina.oci.manifest import parse as parse_manifest
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 CHUNK = 1 << 20  # bytes
 

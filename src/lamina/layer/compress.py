@@ -9,15 +9,19 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, Self, cast
 
 from lamina.errors import Invalid
 from lamina.layer.limits import BadCompression
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
+    from typing import Any, BinaryIO, Literal, Protocol, Self
 
-Kind = Literal["none", "gzip", "zstd", "bzip2", "xz"]
+    Kind = Literal["none", "gzip", "zstd", "bzip2", "xz"]
+else:
+    Protocol, Kind = object, str
+
 Data = bytes | memoryview
 
 HEAD = 512  # bytes that `sniff` likes to see
@@ -109,13 +113,13 @@ def _decoder(kind: Kind) -> tuple[Callable[[], _Decoder], tuple[type[Exception],
         from isal import igzip_lib
 
         return (
-            lambda: cast(_Decoder, igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)),
-            (cast(type[Exception], igzip_lib.IsalError),),
+            lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP),
+            (igzip_lib.IsalError,),  # type: ignore[return-value]  # stubbed as an instance
         )
     if kind == "zstd":
         zstd = zstd_module()
         options = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW}
-        return lambda: cast(_Decoder, zstd.ZstdDecompressor(options=options)), (zstd.ZstdError,)
+        return lambda: zstd.ZstdDecompressor(options=options), (zstd.ZstdError,)
     if kind == "bzip2":
         import bz2
 
@@ -234,10 +238,10 @@ class _ZstdCoder:
         )
 
     def write(self, data: Data) -> bytes:
-        return cast(bytes, self._zstd.compress(data))
+        return bytes(self._zstd.compress(data))
 
     def finish(self) -> bytes:
-        return cast(bytes, self._zstd.flush())
+        return bytes(self._zstd.flush())
 
     def abandon(self) -> None:
         pass

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, overload
 
 from lamina.errors import Corrupt
 from lamina.layer.compress import zstd_module
 from lamina.layer.entry import Entry, EntryType
 from lamina.oci.digest import Digest
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any, overload
 
 _MAGIC = b"lamina-index 3\n"
 _BATCH = 1024  # entries per frame
@@ -57,10 +60,13 @@ class Index(Sequence[Entry]):
     def __len__(self) -> int:
         return self._length
 
-    @overload
-    def __getitem__(self, at: int) -> Entry: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[Entry]: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, at: int) -> Entry: ...
+        @overload
+        def __getitem__(self, at: slice) -> list[Entry]: ...
+
     def __getitem__(self, at: int | slice) -> Entry | list[Entry]:
         if isinstance(at, slice):
             return [self[place] for place in range(*at.indices(self._length))]

@@ -10,11 +10,16 @@ import hashlib
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
-from typing import BinaryIO
 
-from lamina.layer.compress import HEAD, Kind, expand, sniff
+from lamina.layer.compress import HEAD, expand, sniff
 from lamina.layer.limits import Limits, TooMuch
 from lamina.oci.digest import DiffID, Digest
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from lamina.layer.compress import Kind
 
 _AHEAD = 6  # pieces of half a MiB that may wait between two threads
 _Item = bytes | BaseException

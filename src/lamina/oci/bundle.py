@@ -7,9 +7,12 @@ examples', so the same values give the same bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from lamina.values import dataclass, field
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 VERSION = "1.0.2"  # the least that knows every field here: crun before 1.9 refuses a later one
 

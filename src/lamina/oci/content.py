@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import BinaryIO, Protocol
-
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import BinaryIO, Protocol
+else:
+    Protocol = object
 
 
 class Fetcher(Protocol):
@@ -14,7 +18,6 @@ class Fetcher(Protocol):
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """The bytes as stored; the caller closes, and verifies. NotFound if they are not there."""
-        ...
 
 
 class Pusher(Protocol):
@@ -24,7 +27,6 @@ class Pusher(Protocol):
 
     def push(self, descriptor: Descriptor, stream: BinaryIO) -> None:
         """Store what `stream` yields; Corrupt unless it has the descriptor's digest and size."""
-        ...
 
 
 class Resolver(Protocol):
@@ -32,7 +34,6 @@ class Resolver(Protocol):
 
     def resolve(self, name: str) -> Descriptor:
         """What `name` points at; NotFound if nothing."""
-        ...
 
 
 class Tagger(Protocol):

@@ -11,7 +11,7 @@ from lamina.errors import Invalid, Unsupported
 from lamina.run.words import parse_size
 from lamina.values import dataclass, field
 
-_VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_VOLUME_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 _PROPAGATIONS = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
 _CONSISTENCIES = frozenset({"cached", "consistent", "default", "delegated"})  # all one on Linux
 _TMPFS_FLAGS = frozenset(
@@ -330,7 +330,7 @@ def _checked_target(target: str, text: str) -> str:
 
 def check_volume_name(name: str) -> str:
     """`name`; Invalid unless Docker would take it for a volume."""
-    if not _VOLUME_NAME.fullmatch(name):
+    if not re.fullmatch(_VOLUME_NAME, name):
         raise Invalid(
             f'"{name}" is not a volume name',
             hint="use a-z A-Z 0-9 _ . -; a directory of this host is written as an absolute path",

@@ -7,7 +7,7 @@ import re
 
 from lamina.errors import Invalid
 
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 
 _ADJECTIVES = """
 able agile amber ample ancient ardent autumn azure bold brave breezy bright brisk bronze calm
@@ -50,7 +50,7 @@ def random_name(attempt: int = 0) -> str:
 def check_name(name: str) -> str:
     """`name` without a leading slash; Invalid unless Docker would take it for a container."""
     bare = name.removeprefix("/")
-    if not _NAME.fullmatch(bare):
+    if not re.fullmatch(_NAME, bare):
         raise Invalid(
             f'"{name}" is not a container name',
             hint="use at least two of a-z A-Z 0-9 _ . - and begin with a letter or digit",

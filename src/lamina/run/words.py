@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from lamina.errors import Invalid, Unsupported
 from lamina.values import dataclass
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?", re.IGNORECASE)
+_SIZE = r"(?i:(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?)"
 _ULIMITS = frozenset(
     {
         "as",
@@ -42,7 +42,7 @@ class Ulimit:
 
 def parse_size(text: str) -> int:
     """Bytes of "512m", "1.5GiB" or "4096": binary units, as Docker has them for memory."""
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip())
     if not match:
         raise Invalid(f'"{text}" is not a size', hint='write it as "512m" or "2g"')
     power = " kmgtp".index(match[2].lower()) if match[2] else 0

@@ -6,12 +6,17 @@ import os
 import signal as signals
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
 from lamina.errors import Denied, Error, Invalid, NotFound, Unavailable
 from lamina.fs.mounts import RootPlan
 from lamina.oci import bundle as oci
 from lamina.values import dataclass, field
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+else:
+    Protocol = object
 
 
 class CommandNotFound(NotFound):
@@ -270,11 +275,9 @@ class Runtime(Protocol):
 
     def start(self, bundle: Bundle, root: RootPlan, stdio: Stdio) -> Process:
         """Mount `root` for the container alone and run the bundle's process as its PID 1."""
-        ...
 
     def exec(self, state: State, process: oci.Process, stdio: Stdio) -> Process:
         """Run one more process in a running container; NotRunning if it has ended."""
-        ...
 
 
 def failure(kind: str, message: str) -> Error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from typing import Any
 
 from lamina.errors import Error
 from lamina.fs import syscalls
@@ -14,6 +13,10 @@ from lamina.runtime.container import Source, StartFailed, Stdio, Tree, failure
 from lamina.runtime.inside.report import receive, send
 from lamina.runtime.spawn import Streams, spawn
 from lamina.values import dataclass
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 _PATIENCE = 2000  # milliseconds for a failed start to clean up after itself
 

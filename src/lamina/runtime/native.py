@@ -6,7 +6,6 @@ What happens inside is in `init`; here are the orders it gets and the end of its
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from lamina.fs.mounts import RootPlan
 from lamina.oci import bundle as oci
@@ -19,6 +18,10 @@ from lamina.runtime.container import (
     start_time,
 )
 from lamina.runtime.launch import launch, plan_words, source_words
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 _CONTAINER = 5  # where `init` finds the pidfd of the container to enter
 

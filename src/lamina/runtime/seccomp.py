@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
 
 from lamina.errors import Invalid, Unsupported
 from lamina.oci.bundle import Seccomp, SyscallArgument, SyscallRule
 from lamina.runtime import bpf
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 _ALLOW, _ERRNO = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"
 _EPERM, _ENOSYS = 1, 38

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TypeVar
 
 from lamina.fs import mounts
 from lamina.oci.digest import ChainID
@@ -26,7 +25,11 @@ __all__ = [
     "unpack",
 ]
 
-T = TypeVar("T")
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 
 def unpack(

@@ -25,7 +25,7 @@ from lamina.snapshot.meta import Meta
 from lamina.snapshot.snapshotter import DraftExists, InUse, NoSnapshot
 from lamina.values import replace
 
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}")
+_KEY = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}"
 _PLACES = ("chains", "drafts", "new", "trash")
 
 
@@ -42,7 +42,7 @@ class Shelf:
         return f"{self.root}/chains/{name}"
 
     def draft_directory(self, key: str) -> str:
-        if not _KEY.fullmatch(key):
+        if not re.fullmatch(_KEY, key):
             raise Invalid(
                 f'"{key}" cannot name a draft', hint='use letters, digits, "_", "." and "-"'
             )

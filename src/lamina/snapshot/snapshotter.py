@@ -12,13 +12,18 @@ and never changes. Every method may be called by many processes at once on the s
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Protocol
 
 from lamina.errors import Conflict, NotFound
 from lamina.fs.mounts import RootPlan
 from lamina.layer.changes import Change
 from lamina.oci.digest import ChainID
 from lamina.values import dataclass
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 
 class InUse(Conflict):
@@ -72,19 +77,16 @@ class Snapshotter(Protocol):
     @property
     def name(self) -> str:
         """What this way is called: "overlay" or "copying"."""
-        ...
 
     @property
     def why(self) -> str:
         """Why it was chosen, in words for a person; empty if nobody chose."""
-        ...
 
     def has(self, chain: ChainID) -> bool:
         """Whether the snapshot is there and trusted (docs/on-disk.md, "After a power cut").
 
         If so it counts as new for leases that are held.
         """
-        ...
 
     def prepare(self, key: str, parent: ChainID | None) -> Draft:
         """A new draft on top of `parent`, an empty tree if None.
@@ -92,11 +94,9 @@ class Snapshotter(Protocol):
         `key` is letters, digits, "_", "." and "-". DraftExists if it is taken, NoSnapshot if
         the parent is not here. Atomic: killed in the middle, no draft of that key exists.
         """
-        ...
 
     def open_draft(self, key: str) -> Draft:
         """A draft made earlier, perhaps by another process; NoSnapshot if there is none."""
-        ...
 
     def commit(self, draft: Draft, chain: ChainID) -> None:
         """Turn the draft into the snapshot `chain`; the draft is gone then.
@@ -104,11 +104,9 @@ class Snapshotter(Protocol):
         Nothing may have it mounted any more. Atomic; it moves, it does not copy. If the snapshot
         is there already the draft is discarded quietly.
         """
-        ...
 
     def discard(self, draft: Draft) -> None:
         """Delete a draft; nothing happens if it is gone already."""
-        ...
 
     def grafter(self) -> Grafter | None:
         """This snapshotter as one, if a layer's tree can be made apart here; else None."""
@@ -116,45 +114,36 @@ class Snapshotter(Protocol):
 
     def view(self, chain: ChainID | None) -> RootPlan:
         """How to mount a snapshot read only; None is an empty tree. NoSnapshot if not here."""
-        ...
 
     def changes(self, draft: Draft) -> Iterator[Change]:
         """How the draft differs from its parent, sorted by path.
 
         Each must be used before the next one is asked for: the trees are open meanwhile.
         """
-        ...
 
     def parent(self, chain: ChainID) -> ChainID | None:
         """The snapshot below; None for the lowest. NoSnapshot if not here."""
-        ...
 
     def remove(self, chain: ChainID) -> None:
         """Delete a snapshot; InUse while another snapshot or a draft stands on it.
 
         Atomic: it is moved aside first. Nothing happens if it is gone already.
         """
-        ...
 
     def chains(self) -> list[ChainID]:
         """Every snapshot here, sorted."""
-        ...
 
     def drafts(self) -> list[str]:
         """The key of every draft here, sorted."""
-        ...
 
     def usage(self, chain: ChainID) -> int:
         """Bytes of disk that this snapshot itself takes; counted once, then remembered."""
-        ...
 
     def draft_usage(self, key: str) -> int:
         """Bytes of disk that this draft has taken so far; counted each time."""
-        ...
 
     def settle(self) -> None:
         """Wait until every snapshot's bytes are on the disk, and mark them as trusted for good."""
-        ...
 
     def retire(
         self,
@@ -170,8 +159,6 @@ class Snapshotter(Protocol):
         (nanoseconds since 1970), a draft whose owner lives or for which `kept(key)` is true, and
         all that those stand on. Fast, for it deletes nothing: `purge` does.
         """
-        ...
 
     def purge(self) -> None:
         """Delete what was moved aside, and what the dead have left half made."""
-        ...

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lamina.oci.digest import Digest
 from lamina.store import layout
@@ -20,6 +19,7 @@ from lamina.store.leases import Lease, Leases
 from lamina.store.names import Ambiguous, Named, Names, NoImage
 from lamina.store.records import Record, Records
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.store.gc import Report, Trees
     from lamina.store.partial import Partial

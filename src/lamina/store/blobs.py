@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from lamina.errors import Corrupt, NotFound
 from lamina.fs import lock
@@ -16,6 +15,10 @@ from lamina.fs.faults import told
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
 from lamina.store.ingest import Ingest
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 _CHUNK = 1 << 20  # bytes
 

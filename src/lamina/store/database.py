@@ -12,14 +12,15 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from lamina.errors import Corrupt, Denied, Error, Unavailable, Unsupported
 from lamina.fs.faults import Full, told
 from lamina.store import schema
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     import sqlite3
+    from typing import Any
 
 BUSY_SECONDS = 30.0  # how long to wait for another process's transaction
 

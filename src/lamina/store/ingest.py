@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from lamina.errors import Corrupt
 from lamina.fs.atomic import write_all
@@ -17,6 +16,7 @@ from lamina.fs.faults import told
 from lamina.fs.owner import Owner
 from lamina.oci.digest import Digest
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.store.blobs import Blobs
 

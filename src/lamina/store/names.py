@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lamina.errors import Denied, Invalid, NotFound, Unavailable
 from lamina.fs import atomic, lock
@@ -25,13 +24,14 @@ from lamina.store.database import Database
 from lamina.store.reach import image_ids
 from lamina.values import dataclass
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     import sqlite3
 
 REF_NAME = "org.opencontainers.image.ref.name"  # annotations.md, "Pre-Defined Annotation Keys"
 IMAGE_NAME = "io.containerd.image.name"  # containerd's, and docker's since 25
 
-_PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
+_PREFIX = r"(?:sha256:)?([0-9a-f]{1,64})"
 
 
 class NoImage(NotFound):
@@ -204,7 +204,7 @@ class Names:
             return None
 
     def _find_id(self, text: str) -> Descriptor | None:
-        match = _PREFIX.fullmatch(text)
+        match = re.fullmatch(_PREFIX, text)
         if match is None:
             return None
         low = f"sha256:{match[1]}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TypeAlias
 
 from lamina.cli.template.values import Value
 from lamina.errors import Invalid
@@ -48,7 +47,7 @@ class Call:
     offset: int
 
 
-Operand: TypeAlias = Literal | Chain | Call
+Operand = Literal | Chain | Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class Jump:
     word: str  # "break" or "continue"
 
 
-Node: TypeAlias = Text | Action | Branch | Jump
+Node = Text | Action | Branch | Jump
 
 
 @dataclass(frozen=True, slots=True)

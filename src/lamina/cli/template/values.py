@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 Value: TypeAlias = (
     "bool | int | float | str | Sequence[Value] | Mapping[str, Value] | Callable[..., Value] | None"
