@@ -47,7 +47,7 @@ def run(args: Args, engine: Engine) -> int:
         view = _view(args, interactive=options.interactive, tty=options.tty)
     _refuse_cidfile(args)
     ground = containers.ground_of(engine)
-    with Launcher(ground, runtime=options.runtime) as launcher:
+    with Launcher(ground, options) as launcher:
         container = containers.create(engine, options, starting=True)
         try:
             _write_cidfile(args, container)

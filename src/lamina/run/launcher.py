@@ -15,6 +15,10 @@ from lamina.run.container import Container
 from lamina.run.ground import Ground
 from lamina.run.owner import Owner
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from lamina.run.options import Options
+
 
 def fork_watcher(watch: Callable[[socket.socket], None]) -> tuple[socket.socket, int]:
     """Run `watch` in a process of its own; the conversation with it, and a child to wait for.
@@ -60,14 +64,14 @@ def _leave(kept: int) -> None:
 class Launcher:
     """A watcher that waits to be told which container to start; a context manager."""
 
-    def __init__(self, ground: Ground, *, runtime: str | None = None) -> None:
-        """`runtime` is made ready too, if it is known already which it will be."""
+    def __init__(self, ground: Ground, options: Options | None = None) -> None:
+        """`options` of the container, if they are known already, for more to be made ready."""
         me = Owner.me()
 
         def watch(conversation: socket.socket) -> None:
             from lamina.run import monitor
 
-            monitor.serve(ground, conversation, me, runtime=runtime)
+            monitor.serve(ground, conversation, me, options)
 
         self._conversation: socket.socket | None
         self._conversation, self._child = fork_watcher(watch)

@@ -18,6 +18,7 @@ from lamina.run.container import Container
 from lamina.run.failures import told
 from lamina.run.ground import Ground
 from lamina.run.logs import LogWriter
+from lamina.run.options import Options
 from lamina.run.owner import Owner
 from lamina.run.pump import Pump
 from lamina.run.removal import dismantle
@@ -27,21 +28,19 @@ from lamina.runtime.container import Process
 
 
 def serve(
-    ground: Ground, conversation: socket.socket, launcher: Owner, *, runtime: str | None
+    ground: Ground, conversation: socket.socket, launcher: Owner, options: Options | None
 ) -> None:
     """Make ready, hear which container it is, and watch it; nothing if the launcher changed mind.
 
-    `launcher` may own the container until then.
+    `launcher` may own the container until then. `options` are its, if they are known already.
     """
-    if runtime is not None:
-        ground.runtime(runtime)
-        ground.snapshotter()
-    heard = control.receive(conversation)
-    if heard is None:
-        return
-    packet = heard[0]
     try:
-        watcher = Watcher(ground, ground.ledger.container(packet["id"]))
+        prepared = None if options is None else Prepared(ground, options)
+        heard = control.receive(conversation)
+        if heard is None:
+            return  # and what is prepared ends with this process
+        packet = heard[0]
+        watcher = Watcher(ground, ground.ledger.container(packet["id"]), prepared)
         watcher.claim(launcher)
     except Exception as error:  # noqa: BLE001  # said to the one who waits for it
         control.send(conversation, told(error))
@@ -49,12 +48,34 @@ def serve(
     watcher.live(conversation, attached=packet["attached"])
 
 
+class Prepared:
+    """What starting a container takes in any case, done before it is known which it is."""
+
+    def __init__(self, ground: Ground, options: Options) -> None:
+        self.streams = Streams(terminal=options.tty, stdin=options.interactive)
+        self.runtime = ground.runtime(options.runtime)
+        try:
+            self.waiting = self.runtime.ready(self.streams.stdio())
+        except BaseException:
+            self.streams.close()
+            raise
+
+    def close(self) -> None:
+        """Give back what the start did not take."""
+        self.waiting.dismiss()
+        self.streams.close()
+
+
 class Watcher:
     """One container's life, in a process that does nothing else."""
 
-    def __init__(self, ground: Ground, container: Container) -> None:
+    def __init__(
+        self, ground: Ground, container: Container, prepared: Prepared | None = None
+    ) -> None:
+        """Closes what is prepared."""
         self.ground = ground
         self.container = container
+        self.prepared = prepared or Prepared(ground, container.options)
         self.ledger = ground.ledger
         self.directory = self.ledger.directory(container.id)
 
@@ -95,12 +116,12 @@ class Watcher:
 
     def _run(self, pump: Pump) -> tuple[int, bool]:
         """Start it and wait for its end: its exit status, and whether memory ran out."""
-        ground, container, options = self.ground, self.container, self.container.options
-        root = root_of(ground, container)
-        plan = plan_of(ground, container, root, pump.size)
-        streams = Streams(terminal=options.tty, stdin=options.interactive)
+        ground, container, prepared = self.ground, self.container, self.prepared
+        streams = prepared.streams
         try:
-            process = ground.runtime(options.runtime).start(plan.bundle, root, streams.stdio())
+            root = root_of(ground, container)
+            plan = plan_of(ground, container, root, pump.size)
+            process = prepared.runtime.start(plan.bundle, root, streams.stdio(), prepared.waiting)
             with process:
                 write_created(self.directory, process.created)
                 self._record_start(process)
@@ -112,7 +133,7 @@ class Watcher:
                 status = process.wait()
                 return LOST if status is None else status, process.oom_killed
         finally:
-            streams.close()
+            prepared.close()
 
     def _record_start(self, process: Process) -> None:
         handle, now = process.state.to_json(), self.ground.clock()

@@ -15,6 +15,8 @@ from lamina.values import dataclass, field
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from typing import Any, Protocol
+
+    from lamina.runtime.launch import Waiting
 else:
     Protocol = object
 
@@ -273,7 +275,15 @@ class Runtime(Protocol):
     @property
     def name(self) -> str: ...
 
-    def start(self, bundle: Bundle, root: RootPlan, stdio: Stdio) -> Process:
+    def ready(self, stdio: Stdio) -> Waiting:
+        """Begin already what a `start` with this `stdio` takes in any case; StartFailed.
+
+        For a caller who does not know the bundle yet; who dismisses it, used or not.
+        """
+
+    def start(
+        self, bundle: Bundle, root: RootPlan, stdio: Stdio, ready: Waiting | None = None
+    ) -> Process:
         """Mount `root` for the container alone and run the bundle's process as its PID 1."""
 
     def exec(self, state: State, process: oci.Process, stdio: Stdio) -> Process:

@@ -61,30 +61,55 @@ def launch(
     `more` are descriptors for it from 5 on. It ends at once, with the command as its sibling, or
     stays as the command's parent if `is_parent`.
     """
-    orders_read, orders_write = os.pipe()
-    report_read, report_write = os.pipe()
-    try:
+    return Waiting(module, stdio, more).launch(orders, is_parent=is_parent)
+
+
+class Waiting:
+    """An `init` or `shim` that waits for its orders; it ends by itself if whoever made it does."""
+
+    def __init__(self, module: str, stdio: Stdio, more: tuple[int, ...] = ()) -> None:
+        """StartFailed if it cannot be spawned."""
+        self._is_used = False
+        orders, self._orders = os.pipe()
+        self._report, report = os.pipe()
+        streams = Streams((stdio.stdin, stdio.stdout, stdio.stderr), (orders, report, *more))
         try:
-            streams = Streams(
-                (stdio.stdin, stdio.stdout, stdio.stderr), (orders_read, report_write, *more)
-            )
-            first = spawn(module, streams)
+            self._first = spawn(module, streams)
         except OSError as error:
+            self._close()
             hint = "this needs Linux 5.12 or later" if error.errno == errno.ENOSYS else None
             raise StartFailed(
                 f"starting a container failed: {error.strerror}", hint=hint
             ) from error
+        except BaseException:
+            self._close()
+            raise
         finally:
-            os.close(orders_read)
-            os.close(report_write)
+            os.close(orders)
+            os.close(report)
+
+    def launch(self, orders: dict[str, Any], *, is_parent: bool = False) -> Launched:
+        """As the function of that name; to be called once."""
+        self._is_used = True
         try:
-            send(orders_write, orders)
-        except BrokenPipeError:
-            pass  # it died at once; the report, or its absence, says so
-        return _listen(first, report_read, orders_write, is_parent=is_parent)
-    finally:
-        os.close(orders_write)
-        os.close(report_read)
+            try:
+                send(self._orders, orders)
+            except BrokenPipeError:
+                pass  # it died at once; the report, or its absence, says so
+            return _listen(self._first, self._report, self._orders, is_parent=is_parent)
+        finally:
+            self._close()
+
+    def dismiss(self) -> None:
+        """End it if it was not used."""
+        if not self._is_used:
+            self._is_used = True
+            self._close()
+            os.waitpid(self._first, 0)
+
+    def _close(self) -> None:
+        os.close(self._orders)
+        os.close(self._report)
 
 
 def _listen(first: int, report: int, acknowledge: int, *, is_parent: bool) -> Launched:

@@ -17,7 +17,7 @@ from lamina.runtime.container import (
     Stdio,
     start_time,
 )
-from lamina.runtime.launch import launch, plan_words, source_words
+from lamina.runtime.launch import Waiting, launch, plan_words, source_words
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
@@ -31,7 +31,13 @@ class Native:
 
     name = "native"
 
-    def start(self, bundle: Bundle, root: RootPlan, stdio: Stdio) -> Process:
+    def ready(self, stdio: Stdio) -> Waiting:
+        """As `Runtime.ready`."""
+        return Waiting("init", stdio)
+
+    def start(
+        self, bundle: Bundle, root: RootPlan, stdio: Stdio, ready: Waiting | None = None
+    ) -> Process:
         """As `Runtime.start`."""
         host.check_rights(host.look())
         resources = bundle.spec.resources
@@ -44,7 +50,7 @@ class Native:
             stdio = Stdio()
         try:
             orders = _start_orders(bundle, root, group, found, filter)
-            launched = launch("init", orders, stdio)
+            launched = (ready or Waiting("init", stdio)).launch(orders)
         except BaseException:
             group.remove()
             raise

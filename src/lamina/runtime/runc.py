@@ -15,7 +15,7 @@ from lamina.fs.mounts import RootPlan
 from lamina.oci import bundle as oci
 from lamina.runtime import cgroups, host
 from lamina.runtime.container import Bundle, Process, State, Stdio, start_time
-from lamina.runtime.launch import launch, plan_words, source_words
+from lamina.runtime.launch import Waiting, launch, plan_words, source_words
 from lamina.runtime.shim import OOM_MARK
 from lamina.values import replace
 
@@ -39,7 +39,13 @@ class Runc:
             )
         self._program = path
 
-    def start(self, bundle: Bundle, root: RootPlan, stdio: Stdio) -> Process:
+    def ready(self, stdio: Stdio) -> Waiting:
+        """As `Runtime.ready`."""
+        return Waiting("shim", stdio)
+
+    def start(
+        self, bundle: Bundle, root: RootPlan, stdio: Stdio, ready: Waiting | None = None
+    ) -> Process:
         """As `Runtime.start`."""
         host.check_rights(host.look())
         if bundle.init:
@@ -63,7 +69,8 @@ class Runc:
             "oom_counters": _oom_counters(bundle.id),
         }
         try:
-            launched = launch("shim", orders, _streams(stdio, spec.process), is_parent=True)
+            waiting = ready or Waiting("shim", _streams(stdio, spec.process))
+            launched = waiting.launch(orders, is_parent=True)
         except BaseException:
             _remove(directory)
             cgroups.ControlGroup(_groups(bundle.id)).remove()  # crun forgets them when it fails
