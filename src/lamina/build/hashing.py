@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import struct
@@ -14,7 +13,7 @@ from lamina.build.selection import Item, Selection
 from lamina.build.walking import Node
 from lamina.errors import Conflict
 from lamina.fs.metadata import read_xattrs
-from lamina.oci.digest import Digest
+from lamina.oci.digest import Digest, light_sha256
 from lamina.values import dataclass
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -165,6 +164,8 @@ class _Hasher:
         found = self.cache.find(info)
         if found is not None:
             return found
+        import hashlib  # here, for a cached build does without
+
         now = time.time_ns()
         fd = open_unchanged(self.root_fd, place, info)
         try:
@@ -210,7 +211,7 @@ def require_unchanged(fd: int, path: str, info: os.stat_result) -> None:
 def _xattrs_digest(xattrs: dict[str, bytes]) -> bytes:
     if not xattrs:
         return _NOTHING
-    digest = hashlib.sha256()
+    digest = light_sha256()()
     for name, value in sorted(xattrs.items()):
         text = os.fsencode(name)
         digest.update(struct.pack("<II", len(text), len(value)) + text + value)

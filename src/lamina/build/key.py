@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
-from hashlib import sha256
 
 from lamina.build.copying import FileRecord
 from lamina.build.graph import (
@@ -23,7 +22,7 @@ from lamina.build.graph import (
     TmpfsMount,
     WorkdirOp,
 )
-from lamina.oci.digest import ChainID, Digest
+from lamina.oci.digest import ChainID, Digest, light_sha256
 from lamina.values import dataclass
 
 VERSION = "1"  # of the encoding; a new one misses everything that was cached before
@@ -47,7 +46,7 @@ class Key:
     @property
     def digest(self) -> str:
         """Hex; equal exactly for equal parts."""
-        hashed = sha256(f"lamina step {VERSION}\n".encode())
+        hashed = light_sha256()(f"lamina step {VERSION}\n".encode())
         for part in self.parts:
             for text in (part.kind, part.name, part.value):
                 data = text.encode("utf-8", "surrogateescape")

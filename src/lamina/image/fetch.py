@@ -44,10 +44,9 @@ def document(fetcher: Fetcher, descriptor: Descriptor, *, limit: int = CONFIG_LI
             f'"{descriptor.digest}" has {more}{min(len(raw), descriptor.size)} bytes:'
             f" expected {descriptor.size}"
         )
-    hasher = descriptor.digest.hasher()
-    hasher.update(raw)
-    if Digest.done(hasher) != descriptor.digest:
-        raise WrongDigest(f'"{descriptor.digest}" has the digest "{Digest.done(hasher)}"')
+    found = Digest.of(raw, descriptor.digest.algorithm)
+    if found != descriptor.digest:
+        raise WrongDigest(f'"{descriptor.digest}" has the digest "{found}"')
     return raw
 
 

@@ -7,17 +7,19 @@ chain ID   names the tree that a stack of layers makes (config.md, "Layer ChainI
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 
 from lamina.errors import Invalid, Unsupported
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    import hashlib
     from typing import NewType
 
 _GRAMMAR = r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+"
+_SMALL = 1 << 16  # bytes; beyond that OpenSSL wins
 _HEX = frozenset("0123456789abcdef")
 _HEX_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
@@ -61,8 +63,12 @@ class Digest(str):
 
     @classmethod
     def of(cls, data: bytes | bytearray | memoryview, algorithm: str = "sha256") -> Digest:
-        """The digest of `data`."""
-        return cls(f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}")
+        """The digest of `data`; Unsupported if the algorithm is not known here."""
+        if algorithm == "sha256" and len(data) <= _SMALL:
+            return cls(f"sha256:{light_sha256()(data).hexdigest()}")
+        hasher = _hasher(algorithm)
+        hasher.update(data)
+        return cls.done(hasher)
 
     @classmethod
     def done(cls, hasher: hashlib._Hash) -> Digest:
@@ -71,12 +77,7 @@ class Digest(str):
 
     def hasher(self) -> hashlib._Hash:
         """A fresh hash object of this algorithm; Unsupported if it is not known here."""
-        if self.algorithm not in _HEX_LENGTHS:
-            raise Unsupported(
-                f'digest algorithm "{self.algorithm}" is not supported',
-                hint="use sha256, sha384 or sha512",
-            )
-        return hashlib.new(self.algorithm)
+        return _hasher(self.algorithm)
 
     @property
     def algorithm(self) -> str:
@@ -97,6 +98,36 @@ if TYPE_CHECKING:
     ChainID = NewType("ChainID", Digest)
 else:
     DiffID = ChainID = Digest
+
+
+def _hasher(algorithm: str) -> hashlib._Hash:
+    if algorithm not in _HEX_LENGTHS:
+        raise Unsupported(
+            f'digest algorithm "{algorithm}" is not supported',
+            hint="use sha256, sha384 or sha512",
+        )
+    import hashlib
+
+    return hashlib.new(algorithm)
+
+
+@cache
+def light_sha256() -> Callable[..., hashlib._Hash]:
+    """SHA-256 for small data, without OpenSSL: to load that takes as long as a hundred digests.
+
+    The standard library's `random` does the same.
+    """
+    from importlib import import_module
+
+    for name in ("_sha2", "_sha256"):  # from Python 3.12 on, and before
+        try:
+            found: Callable[..., hashlib._Hash] = import_module(name).sha256
+            return found
+        except ImportError:
+            continue
+    import hashlib
+
+    return hashlib.sha256
 
 
 def chain_ids(diff_ids: Iterable[DiffID]) -> list[ChainID]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from lamina.errors import Invalid, Unavailable
 from lamina.run import control
+from lamina.run.control import Conversation
 from lamina.run.failures import raised
 from lamina.values import dataclass
 
@@ -66,7 +66,7 @@ _CONTROLS = "@abcdefghijklmnopqrstuvwxyz[\\]^_"
 class Looking:
     """One conversation with a watcher, from "attach" to the end."""
 
-    def __init__(self, conversation: socket.socket, view: View) -> None:
+    def __init__(self, conversation: Conversation, view: View) -> None:
         """Takes the conversation and closes it; the view's descriptors stay the caller's."""
         self._talk = conversation
         self._view = view

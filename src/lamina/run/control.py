@@ -14,10 +14,10 @@ A client that goes away detaches; whoever stays hears how it ended.
 
 from __future__ import annotations
 
+import _socket as socket  # which spares a command the enumerations and selectors of `socket`
 import array
 import json
 import os
-import socket
 from pathlib import Path
 
 from lamina.errors import Unavailable
@@ -31,14 +31,32 @@ _LONGEST = 64 * 1024  # bytes of a packet
 _MOST = 3  # descriptors beside one
 
 
-def pair() -> tuple[socket.socket, socket.socket]:
+class Conversation(socket.socket):
+    """A socket for packets; a context manager that closes it."""
+
+    def __init__(self, fileno: int | None = None) -> None:
+        super().__init__(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=fileno)
+
+    def accept(self) -> Conversation:
+        """The next one who calls at a listening socket."""
+        return Conversation(self._accept()[0])  # type: ignore[attr-defined]  # typeshed lacks it
+
+    def __enter__(self) -> Conversation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def pair() -> tuple[Conversation, Conversation]:
     """Two ends of one conversation, for a watcher that is forked off."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    return Conversation(ends[0].detach()), Conversation(ends[1].detach())
 
 
-def listen(directory: Path) -> socket.socket:
+def listen(directory: Path) -> Conversation:
     """The watcher's socket in a container's directory; one left by a dead watcher is replaced."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener = Conversation()
     fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
@@ -62,9 +80,9 @@ def forget(directory: Path) -> None:
         pass
 
 
-def connect(directory: Path) -> socket.socket:
+def connect(directory: Path) -> Conversation:
     """A conversation with the watcher; Unavailable if nobody watches."""
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    client = Conversation()
     try:
         fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -77,7 +95,7 @@ def connect(directory: Path) -> socket.socket:
     return client
 
 
-def send(conversation: socket.socket, packet: dict[str, Any], fds: tuple[int, ...] = ()) -> bool:
+def send(conversation: Conversation, packet: dict[str, Any], fds: tuple[int, ...] = ()) -> bool:
     """Send one packet; whether somebody was there to take it."""
     data = json.dumps(packet).encode()
     beside = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
@@ -88,7 +106,7 @@ def send(conversation: socket.socket, packet: dict[str, Any], fds: tuple[int, ..
     return True
 
 
-def receive(conversation: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+def receive(conversation: Conversation) -> tuple[dict[str, Any], list[int]] | None:
     """The next packet and its descriptors, which the caller closes; None at the end."""
     numbers = array.array("i")
     room = socket.CMSG_SPACE(_MOST * numbers.itemsize)

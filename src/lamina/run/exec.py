@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 
 from lamina.errors import Conflict, NotFound
 from lamina.run.attach import Detached, Looking, View
 from lamina.run.container import Container
+from lamina.run.control import Conversation
 from lamina.run.failures import told
 from lamina.run.ground import Ground
 from lamina.run.launcher import fork_watcher
@@ -45,7 +45,7 @@ def execute(
             f'container "{container.name}" is paused', hint="unpause it before executing in it"
         )
 
-    def watch(conversation: socket.socket) -> None:
+    def watch(conversation: Conversation) -> None:
         pump = Pump(log=None, stdin_once=True)
         viewer = pump.admit(conversation)
         if view is not None:

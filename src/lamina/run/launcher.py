@@ -7,20 +7,22 @@ the watcher makes itself ready: half of the time is the import of modules, and t
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable
 
 from lamina.run import control
 from lamina.run.container import Container
+from lamina.run.control import Conversation
+from lamina.run.failures import told
 from lamina.run.ground import Ground
 from lamina.run.owner import Owner
+from lamina.run.prepared import Prepared
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.run.options import Options
 
 
-def fork_watcher(watch: Callable[[socket.socket], None]) -> tuple[socket.socket, int]:
+def fork_watcher(watch: Callable[[Conversation], None]) -> tuple[Conversation, int]:
     """Run `watch` in a process of its own; the conversation with it, and a child to wait for.
 
     The child is not the watcher, and ends at once: the watcher is nobody's child, and leaves no
@@ -67,16 +69,29 @@ class Launcher:
     def __init__(self, ground: Ground, options: Options | None = None) -> None:
         """`options` of the container, if they are known already, for more to be made ready."""
         me = Owner.me()
+        if options is not None:
+            # The command is about to make a container and needs them too: once is cheaper.
+            import lamina.oci.config
+            import lamina.run.create
+            import lamina.snapshot  # noqa: F401
 
-        def watch(conversation: socket.socket) -> None:
+        def watch(conversation: Conversation) -> None:
+            prepared = None
+            if options is not None:
+                # First of all, for it takes the longest; what the watcher needs comes meanwhile.
+                try:
+                    prepared = Prepared(ground, options)
+                except Exception as error:  # noqa: BLE001  # said to the one who waits for it
+                    control.send(conversation, told(error))
+                    return
             from lamina.run import monitor
 
-            monitor.serve(ground, conversation, me, options)
+            monitor.serve(ground, conversation, me, prepared)
 
-        self._conversation: socket.socket | None
+        self._conversation: Conversation | None
         self._conversation, self._child = fork_watcher(watch)
 
-    def start(self, container: Container, *, attached: bool) -> socket.socket:
+    def start(self, container: Container, *, attached: bool) -> Conversation:
         """Have it start the container; the conversation with it, which the caller closes.
 
         Its first packet is "started" or "failed". With `attached` it waits for the first packet

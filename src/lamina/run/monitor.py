@@ -8,37 +8,35 @@ container dies with it, and the next command writes down what became of it (`rem
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 
 from lamina.errors import Conflict
 from lamina.run import control, freezer
 from lamina.run.bundle import plan_of, root_of, write_created
 from lamina.run.container import Container
+from lamina.run.control import Conversation
 from lamina.run.failures import told
 from lamina.run.ground import Ground
 from lamina.run.logs import LogWriter
-from lamina.run.options import Options
 from lamina.run.owner import Owner
+from lamina.run.prepared import Prepared
 from lamina.run.pump import Pump
 from lamina.run.removal import dismantle
 from lamina.run.state import LOST, State, Status
-from lamina.run.streams import Streams
 from lamina.runtime.container import Process
 
 
 def serve(
-    ground: Ground, conversation: socket.socket, launcher: Owner, options: Options | None
+    ground: Ground, conversation: Conversation, launcher: Owner, prepared: Prepared | None
 ) -> None:
-    """Make ready, hear which container it is, and watch it; nothing if the launcher changed mind.
+    """Hear which container it is, and watch it; nothing if the launcher changed its mind.
 
-    `launcher` may own the container until then. `options` are its, if they are known already.
+    `launcher` may own the container until then. What is prepared ends with this process.
     """
     try:
-        prepared = None if options is None else Prepared(ground, options)
         heard = control.receive(conversation)
         if heard is None:
-            return  # and what is prepared ends with this process
+            return
         packet = heard[0]
         watcher = Watcher(ground, ground.ledger.container(packet["id"]), prepared)
         watcher.claim(launcher)
@@ -46,24 +44,6 @@ def serve(
         control.send(conversation, told(error))
         return
     watcher.live(conversation, attached=packet["attached"])
-
-
-class Prepared:
-    """What starting a container takes in any case, done before it is known which it is."""
-
-    def __init__(self, ground: Ground, options: Options) -> None:
-        self.streams = Streams(terminal=options.tty, stdin=options.interactive)
-        self.runtime = ground.runtime(options.runtime)
-        try:
-            self.waiting = self.runtime.ready(self.streams.stdio())
-        except BaseException:
-            self.streams.close()
-            raise
-
-    def close(self) -> None:
-        """Give back what the start did not take."""
-        self.waiting.dismiss()
-        self.streams.close()
 
 
 class Watcher:
@@ -94,7 +74,7 @@ class Watcher:
 
         self.ledger.change(self.container.id, take)
 
-    def live(self, conversation: socket.socket, *, attached: bool) -> None:
+    def live(self, conversation: Conversation, *, attached: bool) -> None:
         """From the start to the end; whatever happens is recorded, and said to who listens."""
         options = self.container.options
         pump = Pump(log=self._open_log(), stdin_once=options.interactive and options.attached)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 from collections.abc import Callable
 
 from lamina.run import control
+from lamina.run.control import Conversation
 from lamina.run.logs import LogWriter
 from lamina.run.sink import Sink
 from lamina.values import dataclass, field
@@ -38,7 +38,7 @@ class Ends:
 class Viewer:
     """Somebody in conversation with the watcher, attached or only waiting."""
 
-    conversation: socket.socket
+    conversation: Conversation
     stdin: int | None = None  # a pipe that carries what they type
     sinks: dict[str, Sink] = field(default_factory=dict)  # by stream
     input_ended: bool = False
@@ -59,7 +59,7 @@ class Pump:
         """`stdin_once`: the container's input ends with its first viewer's. Owns the log."""
         self.size: tuple[int, int] | None = None  # rows and columns of the first viewer's terminal
         self._ends = Ends()
-        self._listener: socket.socket | None = None
+        self._listener: Conversation | None = None
         self._log = log
         self._signal: Callable[[int], None] = lambda number: None
         self._stdin_once = stdin_once
@@ -67,7 +67,7 @@ class Pump:
         self._input: Sink | None = None
 
     def begin(
-        self, ends: Ends, *, listener: socket.socket | None, signal: Callable[[int], None]
+        self, ends: Ends, *, listener: Conversation | None, signal: Callable[[int], None]
     ) -> None:
         """Take the streams of a process that runs now, and the listener, and own them.
 
@@ -85,7 +85,7 @@ class Pump:
         if any(viewer.input_ended for viewer in self._viewers):
             self._end_of_input()
 
-    def admit(self, conversation: socket.socket) -> Viewer:
+    def admit(self, conversation: Conversation) -> Viewer:
         """One more viewer, who may have packets waiting already; the pump closes it."""
         viewer = Viewer(conversation)
         self._viewers.append(viewer)
@@ -189,7 +189,7 @@ class Pump:
         elif fd == self._ends.stderr:
             self._read("stderr")
         elif self._listener is not None and fd == self._listener.fileno():
-            self.admit(self._listener.accept()[0])
+            self.admit(self._listener.accept())
         elif self._input is not None and not self._input.closed and fd == self._input.fd:
             self._input.flush()
         else:
@@ -272,7 +272,7 @@ class Pump:
         self._listener.setblocking(False)
         while True:
             try:
-                self.admit(self._listener.accept()[0])
+                self.admit(self._listener.accept())
             except OSError:
                 break
         self._listener.setblocking(True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _socket as socket  # see `control`
 import os
-import socket
 import stat
 
 _SURE = 4096  # bytes that a pipe takes at once when it polls as writable (pipe(7), PIPE_BUF)

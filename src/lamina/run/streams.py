@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 
-from lamina.run.pump import Ends
-from lamina.runtime.container import Process, Stdio
+from lamina.runtime.container import Stdio
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from lamina.run.pump import Ends
+    from lamina.runtime.container import Process
 
 
 class Streams:
@@ -29,6 +33,8 @@ class Streams:
 
     def started(self, process: Process) -> Ends:
         """The watcher's ends, now the caller's; the command's are closed here."""
+        from lamina.run.pump import Ends
+
         self._close(self._theirs)
         if self._terminal and process.terminal is not None:
             master = process.terminal  # closed by the process's `close`

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from lamina.fs import mounts
 from lamina.oci.digest import ChainID
 from lamina.snapshot.choice import choose, overlay_fault
-from lamina.snapshot.copying import CopyingSnapshotter
 from lamina.snapshot.overlay import OverlaySnapshotter
 from lamina.snapshot.snapshotter import Draft, DraftExists, InUse, NoSnapshot, Snapshotter
 
@@ -30,6 +29,16 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     T = TypeVar("T")
+
+    from lamina.snapshot.copying import CopyingSnapshotter
+
+
+def __getattr__(name: str) -> object:
+    if name != "CopyingSnapshotter":
+        raise AttributeError(f"module 'lamina.snapshot' has no attribute {name!r}")
+    from lamina.snapshot.copying import CopyingSnapshotter  # few need it
+
+    return CopyingSnapshotter
 
 
 def unpack(

@@ -13,7 +13,6 @@ from lamina.fs.faults import told
 from lamina.fs.owner import Owner
 from lamina.fs.root import remove_at
 from lamina.snapshot import meta
-from lamina.snapshot.copying import CopyingSnapshotter
 from lamina.snapshot.overlay import OverlaySnapshotter
 from lamina.snapshot.snapshotter import Snapshotter
 
@@ -29,12 +28,18 @@ def choose(root: Path, *, wanted: str | None = None) -> Snapshotter:
     if wanted is not None and wanted not in _NAMES:
         raise Unsupported(f'no snapshotter is called "{wanted}"', hint='use "overlay" or "copying"')
     if wanted == "copying":
-        return CopyingSnapshotter(root / "copying", why="asked for")
+        return _copying(root, "asked for")
     fault, why = _remembered(root) or _probed(root)
     if not fault:
         return OverlaySnapshotter(root / "overlay", why="asked for" if wanted else why)
     if wanted:
         raise Unsupported(f"overlay snapshots do not work here: {why}", hint='use "copying"')
+    return _copying(root, why)
+
+
+def _copying(root: Path, why: str) -> Snapshotter:
+    from lamina.snapshot.copying import CopyingSnapshotter
+
     return CopyingSnapshotter(root / "copying", why=why)
 
 

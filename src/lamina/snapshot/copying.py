@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lamina.fs.mounts import Bind, RootPlan
-from lamina.layer.changes import Change, tree_changes
 from lamina.oci.digest import ChainID
 from lamina.snapshot.base import Shelved
 from lamina.snapshot.disk import copy_tree
 from lamina.snapshot.snapshotter import Draft
+
+TYPE_CHECKING = False  # what is needed seldom is not imported by every start of a container
+if TYPE_CHECKING:
+    from lamina.layer.changes import Change
 
 
 class CopyingSnapshotter(Shelved):
@@ -28,6 +31,8 @@ class CopyingSnapshotter(Shelved):
         return Bind(self._tree(chain), read_only=True)
 
     def changes(self, draft: Draft) -> Iterator[Change]:
+        from lamina.layer.changes import tree_changes
+
         lower = None if draft.parent is None else self._tree(draft.parent)
         yield from tree_changes(lower, Path(self.shelf.draft_directory(draft.key), "tree"))
 

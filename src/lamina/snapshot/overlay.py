@@ -15,10 +15,13 @@ from lamina.fs.metadata import copy_metadata
 from lamina.fs.mounts import Bind, Overlay, RootPlan
 from lamina.fs.root import Root, remove_at
 from lamina.fs.syscalls import openat2
-from lamina.layer.changes import Change, upper_changes
 from lamina.oci.digest import ChainID
 from lamina.snapshot.base import Shelved
 from lamina.snapshot.snapshotter import Draft, Grafter
+
+TYPE_CHECKING = False  # what is needed seldom is not imported by every start of a container
+if TYPE_CHECKING:
+    from lamina.layer.changes import Change
 
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _RESOLVE_NO_SYMLINKS, _RESOLVE_IN_ROOT = 0x04, 0x10  # openat2(2)
@@ -38,6 +41,8 @@ class OverlaySnapshotter(Shelved):
         return Bind(lower[0], read_only=True) if len(lower) == 1 else Overlay(lower)
 
     def changes(self, draft: Draft) -> Iterator[Change]:
+        from lamina.layer.changes import upper_changes
+
         tree = Path(self.shelf.draft_directory(draft.key), "tree")
         if draft.parent is None:
             yield from upper_changes(tree)

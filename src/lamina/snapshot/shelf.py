@@ -20,7 +20,7 @@ from lamina.fs.faults import told
 from lamina.fs.owner import Owner
 from lamina.fs.root import remove_at
 from lamina.oci.digest import ChainID, Digest
-from lamina.snapshot import disk, meta
+from lamina.snapshot import meta
 from lamina.snapshot.meta import Meta
 from lamina.snapshot.snapshotter import DraftExists, InUse, NoSnapshot
 from lamina.values import replace
@@ -174,6 +174,8 @@ class Shelf:
 
     def draft_usage(self, key: str) -> int:
         try:
+            from lamina.snapshot import disk
+
             return disk.usage(os.path.join(self.draft_directory(key), "tree"))
         except FileNotFoundError:
             raise NoSnapshot(f'no draft "{key}" here') from None
@@ -356,6 +358,8 @@ def _usage(directory: str) -> int:
             return int(file.read())
     except (FileNotFoundError, ValueError):
         pass
+    from lamina.snapshot import disk
+
     total = disk.usage(f"{directory}/tree")
     aside = f"{note}.{Owner.this().fresh_name()}"
     try:

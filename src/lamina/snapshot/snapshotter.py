@@ -15,13 +15,14 @@ from collections.abc import Callable, Collection, Iterator
 
 from lamina.errors import Conflict, NotFound
 from lamina.fs.mounts import RootPlan
-from lamina.layer.changes import Change
 from lamina.oci.digest import ChainID
 from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from typing import Protocol
+
+    from lamina.layer.changes import Change
 else:
     Protocol = object
 

@@ -7,8 +7,8 @@ one asks for it: `transaction(durable=True)`). The schema's version is in `user_
 from __future__ import annotations
 
 import os
-import threading
-import weakref
+from _thread import _local  # as `threading` and `weakref` do, which take longer to import
+from _weakref import ref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,10 +31,10 @@ class Database:
     def __init__(self, path: Path, locks: Path) -> None:
         self.path = path
         self._locks = locks
-        self._local = threading.local()
+        self._local = _local()
         # A child that inherits an open database cannot use that file safely, not even by a
         # connection of its own (sqlite.org/howtocorrupt.html, section 2.6).
-        mine = weakref.ref(self)
+        mine = ref(self)
         os.register_at_fork(before=lambda: _close_idle(mine()))
 
     def query(self, sql: str, values: tuple[object, ...] = ()) -> list[Any]:

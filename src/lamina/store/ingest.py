@@ -6,7 +6,6 @@ digest; killed before, it is left for gc, which takes it once its owner is dead.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from types import TracebackType
 
@@ -30,6 +29,8 @@ class Ingest:
     """
 
     def __init__(self, blobs: Blobs) -> None:
+        import hashlib
+
         self._blobs = blobs
         self._path = os.path.join(blobs.ingest_directory, Owner.this().fresh_name())
         self._hash = hashlib.sha256()
@@ -84,6 +85,8 @@ class Ingest:
         """The digest of what the file holds, read again only if `write` has not seen it."""
         if algorithm == "sha256" and self._hashed == size:
             return Digest(f"sha256:{self._hash.hexdigest()}")
+        import hashlib
+
         hasher = hashlib.new(algorithm)
         at = 0
         while data := os.pread(self._fd, _CHUNK, at):

@@ -46,7 +46,7 @@ class Watched:
         self.pump = Pump(log=LogWriter(str(log), lambda: 0), stdin_once=stdin_once)
         self.signals: list[int] = []
 
-    def run(self, listener: socket.socket | None = None) -> threading.Thread:
+    def run(self, listener: control.Conversation | None = None) -> threading.Thread:
         ends = Ends(*(os.dup(s.fileno()) for s in self._streams()))
         for stream in self._streams():
             stream.close()
@@ -196,7 +196,7 @@ def test_a_socket_works_below_a_long_path(tmp_path: Path) -> None:
     listener = control.listen(directory)
     client = control.connect(directory)
     assert control.send(client, {"do": "x"})
-    assert control.receive(listener.accept()[0]) == ({"do": "x"}, [])
+    assert control.receive(listener.accept()) == ({"do": "x"}, [])
     control.forget(directory)
     listener.close()
     client.close()

@@ -1,0 +1,28 @@
+"""What starting a container takes in any case, done before it is known which container it is.
+
+The interpreter that becomes the container takes longer to start than all the rest of a start.
+"""
+
+from __future__ import annotations
+
+from lamina.run.ground import Ground
+from lamina.run.options import Options
+from lamina.run.streams import Streams
+
+
+class Prepared:
+    """The pipes of a container, and its runtime with an interpreter that waits for orders."""
+
+    def __init__(self, ground: Ground, options: Options) -> None:
+        self.streams = Streams(terminal=options.tty, stdin=options.interactive)
+        try:
+            self.runtime = ground.runtime(options.runtime)
+            self.waiting = self.runtime.ready(self.streams.stdio())
+        except BaseException:
+            self.streams.close()
+            raise
+
+    def close(self) -> None:
+        """Give back what the start did not take; idempotent."""
+        self.waiting.dismiss()
+        self.streams.close()
