@@ -67,7 +67,6 @@ class Grafter(Protocol):
         `whiteouts` are the paths that it deletes below, and `has_root` says whether it has a root
         directory of its own. As `commit` otherwise.
         """
-        ...
 
     def discard(self, draft: Draft) -> None: ...
 
@@ -111,7 +110,6 @@ class Snapshotter(Protocol):
 
     def grafter(self) -> Grafter | None:
         """This snapshotter as one, if a layer's tree can be made apart here; else None."""
-        ...
 
     def view(self, chain: ChainID | None) -> RootPlan:
         """How to mount a snapshot read only; None is an empty tree. NoSnapshot if not here."""
