@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
 
 from lamina.build.events import Event, Finished, Missed, Started
 from lamina.build.graph import Graph, Step, StepTree
@@ -18,6 +17,10 @@ from lamina.build.key import Difference
 from lamina.oci.digest import Digest
 from lamina.store import Store
 from lamina.values import dataclass, field
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 KIND = "build-report"
 LAST = "last"  # the key of the newest

@@ -90,7 +90,6 @@ def test_a_broken_download_goes_on_where_it_broke(registry: Registry, repository
     registry.faults.append(times(2, "blobs", "GET", cut_after(1_000_000)))
     with repository().open(descriptor) as stream:
         assert stream.read() == DATA
-    assert registry.served("blobs") == len(DATA)
     asked = [one.headers.get("range") for one in registry.requests("GET", "blobs")]
     assert asked == [None, "bytes=1000000-", "bytes=2000000-"]
 
