@@ -60,10 +60,14 @@ class Blobs:
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """The bytes as stored; the caller closes, and verifies. NotFound if they are not here."""
+        return self.open_digest(descriptor.digest)
+
+    def open_digest(self, digest: Digest) -> BinaryIO:
+        """As `open`, of the blob with this digest."""
         try:
-            return open(self._path(descriptor.digest), "rb")
+            return open(self._path(digest), "rb")
         except FileNotFoundError:
-            raise _absent(descriptor.digest) from None
+            raise _absent(digest) from None
 
     def read(self, digest: Digest) -> bytes:
         """All bytes, verified; for documents. NotFound, or Corrupt if the disk changed them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from _thread import _local  # as `threading` and `weakref` do, which take longer to import
 from _weakref import ref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,9 +28,16 @@ BUSY_SECONDS = 30.0  # how long to wait for another process's transaction
 class Database:
     """Connections to one database file; safe to share between threads, and across fork."""
 
-    def __init__(self, path: Path, locks: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        locks: Path,
+        *,
+        migrations: Sequence[Sequence[str]] = schema.MIGRATIONS,
+    ) -> None:
         self.path = path
         self._locks = locks
+        self._migrations = migrations
         self._local = _local()
         # A child that inherits an open database cannot use that file safely, not even by a
         # connection of its own (sqlite.org/howtocorrupt.html, section 2.6).
@@ -102,7 +109,7 @@ class Database:
         try:
             connection.execute("PRAGMA synchronous=NORMAL")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version != schema.VERSION:
+            if version != len(self._migrations):
                 self._migrate(connection)
         except BaseException:
             connection.close()
@@ -118,15 +125,15 @@ class Database:
             connection.execute("PRAGMA journal_mode=WAL")
             with _begun(connection):
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
-                if version > schema.VERSION:
+                if version > len(self._migrations):
                     raise Unsupported(
                         f'the store "{self.path.parent}" was written by a newer Lamina',
                         hint="use that version, or another LAMINA_ROOT",
                     )
-                for steps in schema.MIGRATIONS[version:]:
+                for steps in self._migrations[version:]:
                     for step in steps:
                         connection.execute(step)
-                connection.execute(f"PRAGMA user_version={schema.VERSION}")
+                connection.execute(f"PRAGMA user_version={len(self._migrations)}")
 
     @contextmanager
     def _told(self) -> Iterator[None]:

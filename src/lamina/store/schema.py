@@ -36,4 +36,3 @@ _FIRST = (
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
-VERSION = len(MIGRATIONS)

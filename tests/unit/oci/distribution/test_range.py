@@ -29,13 +29,13 @@ def test_a_range_is_a_start_and_a_length(header: str, expected: tuple[int, int])
     assert parse_range(header, 100) == expected
 
 
-@pytest.mark.parametrize("header", ["bytes=-", "lines=0-9", "bytes=0-1,3-4", "bytes=9-3", "x"])
+@pytest.mark.parametrize("header", ["bytes=-", "lines=0-9", "bytes=0-1,3-4", "x"])
 def test_what_may_be_ignored_is(header: str) -> None:
     assert parse_range(header, 100) is None
 
 
-@pytest.mark.parametrize("header", ["bytes=100-", "bytes=200-300", "bytes=-0"])
-def test_a_range_past_the_end_is_refused(header: str) -> None:
+@pytest.mark.parametrize("header", ["bytes=100-", "bytes=200-300", "bytes=-0", "bytes=9-3"])
+def test_a_range_without_bytes_is_refused(header: str) -> None:
     with pytest.raises(BadRange):
         parse_range(header, 100)
 

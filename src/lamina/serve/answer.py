@@ -1,0 +1,76 @@
+"""What is answered: a status, headers, and a body from memory or from a file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import BinaryIO
+
+from lamina.serve.request import Send
+from lamina.values import dataclass, field
+
+_CHUNK = 1 << 20  # bytes of a range sent at once
+_COMMON = (b"docker-distribution-api-version", b"registry/2.0")
+
+
+@dataclass(slots=True)
+class Answer:
+    """One answer. A body is `body`, or the file at `path`, or `length` bytes of `part`."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    path: Path | None = None
+    part: BinaryIO | None = None
+    length: int = 0  # bytes of the body that GET gets
+    sent: int = 0  # bytes of the body that were
+
+    async def send(self, send: Send, *, is_head: bool) -> None:
+        """Give it to the client. Closes `part`."""
+        try:
+            await send(
+                {"type": "http.response.start", "status": self.status, "headers": self._raw()}
+            )
+            if is_head or not self.length:
+                await send({"type": "http.response.body", "body": b""})
+                return
+            if self.path is not None:
+                await send({"type": "http.response.pathsend", "path": str(self.path)})
+            elif self.part is not None:
+                await self._send_part(send, self.part)
+            else:
+                await send({"type": "http.response.body", "body": self.body})
+            self.sent = self.length
+        finally:
+            if self.part is not None:
+                self.part.close()
+
+    def _raw(self) -> list[tuple[bytes, bytes]]:
+        found = [_COMMON]
+        found += [(k.encode("latin-1"), v.encode("latin-1")) for k, v in self.headers.items()]
+        if self.status not in (204, 304):
+            found.append((b"content-length", b"%d" % self.length))
+        return found
+
+    async def _send_part(self, send: Send, part: BinaryIO) -> None:
+        left = self.length
+        while left:
+            data = await asyncio.to_thread(part.read, min(left, _CHUNK))
+            if not data:
+                raise OSError("the file is shorter than it was")
+            left -= len(data)
+            await send({"type": "http.response.body", "body": data, "more_body": left > 0})
+
+
+def of_bytes(
+    status: int, body: bytes, media_type: str, headers: dict[str, str] | None = None
+) -> Answer:
+    """An answer with a body in memory."""
+    found = {"content-type": media_type, **(headers or {})}
+    return Answer(status, found, body, length=len(body))
+
+
+def of_json(status: int, document: object, headers: dict[str, str] | None = None) -> Answer:
+    """An answer with a JSON document."""
+    return of_bytes(status, json.dumps(document).encode(), "application/json", headers)

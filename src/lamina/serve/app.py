@@ -1,0 +1,308 @@
+"""The registry over HTTP, as an ASGI application: find the endpoint and who asks, let it answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lamina.errors import Corrupt, Error
+from lamina.oci.digest import Digest
+from lamina.oci.distribution.endpoint import Endpoint, Kind, check_name, parse_path
+from lamina.registry.document import Document
+from lamina.registry.failures import OutOfOrder, ReadOnly
+from lamina.registry.metadata import Entry, Link
+from lamina.registry.registry import Registry
+from lamina.registry.repository import Repository
+from lamina.serve import errors, events, grants, listing, pull, push, removal
+from lamina.serve.access import Access
+from lamina.serve.answer import Answer, of_bytes, of_json
+from lamina.serve.errors import NotHere, WrongMethod
+from lamina.serve.limits import Limits, Rates
+from lamina.serve.metrics import Metrics
+from lamina.serve.request import NOBODY, Gone, Receive, Request, Scope, Send
+from lamina.serve.rights import ALL, ANYBODY, Action, Rights, Rule
+
+T = TypeVar("T")
+Handler = Callable[["App", Request, Endpoint], Awaitable[Answer]]
+
+_THREADS = 16  # for what waits for the disk, or takes long
+
+_HANDLERS: dict[Kind, dict[str, tuple[Handler, Action | None]]] = {
+    Kind.BASE: {"GET": (listing.base, None), "HEAD": (listing.base, None)},
+    Kind.CATALOG: {"GET": (listing.catalog, None), "HEAD": (listing.catalog, None)},
+    Kind.TAGS: {"GET": (listing.tags, Action.PULL), "HEAD": (listing.tags, Action.PULL)},
+    Kind.REFERRERS: {
+        "GET": (listing.referrers, Action.PULL),
+        "HEAD": (listing.referrers, Action.PULL),
+    },
+    Kind.MANIFEST: {
+        "GET": (pull.manifest, Action.PULL),
+        "HEAD": (pull.manifest, Action.PULL),
+        "PUT": (push.manifest, Action.PUSH),
+        "DELETE": (removal.manifest, Action.DELETE),
+    },
+    Kind.BLOB: {
+        "GET": (pull.blob, Action.PULL),
+        "HEAD": (pull.blob, Action.PULL),
+        "DELETE": (removal.blob, Action.DELETE),
+    },
+    Kind.UPLOADS: {"POST": (push.start, Action.PUSH)},
+    Kind.UPLOAD: {
+        "GET": (push.status, Action.PUSH),
+        "PATCH": (push.chunk, Action.PUSH),
+        "PUT": (push.finish, Action.PUSH),
+        "DELETE": (push.cancel, Action.PUSH),
+    },
+}
+
+EVERYBODY = Access(Rights((Rule(frozenset({ANYBODY}), ("**",), ALL),)))
+
+
+class App:
+    """An ASGI application that serves one registry."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        access: Access = EVERYBODY,
+        limits: Limits | None = None,
+        metrics: Metrics | None = None,
+        listeners: Sequence[Callable[[dict[str, object]], None]] = (),
+        log: Callable[[dict[str, object]], None] | None = None,
+        warning: str | None = None,
+    ) -> None:
+        self.registry = registry
+        self.access = access
+        self.limits = limits or Limits()
+        self.metrics = metrics or Metrics()
+        self._listeners = listeners
+        self._log = log
+        self._warning = warning
+        self._rates = Rates(self.limits.rate, self.limits.burst)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="registry")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await _live(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request = Request(scope, receive, patience=self.limits.patience)
+        self.metrics.under_way += 1
+        answer: Answer | None = None
+        failure: str | None = None
+        try:
+            answer, failure = await self._answer(request)
+            await answer.send(send, is_head=request.method == "HEAD")
+        except Gone:
+            failure = "the client went away"
+        finally:
+            self.metrics.under_way -= 1
+            self._account(request, answer, failure, time.perf_counter() - began)
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._threads.shutdown(wait=True)
+        self.registry.close()
+
+    # -- what handlers use ---------------------------------------------------------------------
+
+    async def in_thread(self, work: Callable[..., T], *values: object) -> T:
+        """Do what may wait in a thread; what has begun ends, even if nobody waits any more."""
+        return await asyncio.shield(self.start_thread(work, *values))
+
+    def start_thread(self, work: Callable[..., T], *values: object) -> Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *values))
+
+    def writable(self, name: str) -> Repository:
+        """The repository, to be changed; ReadOnly."""
+        if not self.registry.is_writable:
+            raise ReadOnly("nothing can be changed here: the images are served read-only")
+        return self.registry.repository(name)
+
+    def may_pull(self, request: Request) -> Callable[[str], bool]:
+        """Which repositories the client may know of."""
+        return partial(self.access.may_see, request.caller)
+
+    async def check_file(self, path: Path, size: int) -> None:
+        """Corrupt unless the file is there with all its bytes, before anything is promised."""
+        try:
+            found = os.stat(path).st_size
+        except FileNotFoundError:
+            found = -1
+        if found != size:
+            raise Corrupt(f'the file "{path}" is damaged: expected {size} bytes')
+
+    def tell(
+        self,
+        action: str,
+        request: Request,
+        name: str,
+        what: Entry | Link | Document,
+        tag: str | None,
+    ) -> None:
+        """Let listeners know of a push or a pull."""
+        if not self._listeners:
+            return
+        media_type = "application/octet-stream" if isinstance(what, Link) else what.media_type
+        kind = Kind.BLOB if isinstance(what, Link) else Kind.MANIFEST
+        target: dict[str, object] = {
+            "mediaType": media_type,
+            "digest": what.digest,
+            "size": what.size,
+            "length": what.size,
+            "repository": name,
+            "url": f"{request.scheme}://{request.host}{Endpoint(kind, name, what.digest).path}",
+        }
+        if tag is not None:
+            target["tag"] = tag
+        self._tell(action, request, target)
+
+    def tell_deleted(
+        self, request: Request, name: str, digest: Digest | None, tag: str | None
+    ) -> None:
+        """Let listeners know that something is gone."""
+        target: dict[str, object] = {"repository": name}
+        if digest is not None:
+            target["digest"] = digest
+        if tag is not None:
+            target["tag"] = tag
+        self._tell("delete", request, target)
+
+    # ------------------------------------------------------------------------------------------
+
+    def _tell(self, action: str, request: Request, target: dict[str, object]) -> None:
+        if not self._listeners:
+            return
+        found = events.event(
+            action,
+            target=target,
+            request={
+                "id": request.id,
+                "addr": request.client,
+                "host": request.host,
+                "method": request.method,
+                "useragent": request.header("user-agent") or "",
+            },
+            actor=request.caller.user,
+            source=request.host,
+        )
+        for listener in self._listeners:
+            listener(found)
+
+    async def _answer(self, request: Request) -> tuple[Answer, str | None]:
+        """The answer, and what went wrong."""
+        try:
+            answer = await self._dispatch(request)
+            failure = None
+        except Error as error:
+            answer, failure = errors.answer(error), error.message
+            if isinstance(error, OutOfOrder) and request.endpoint is not None:
+                place = (request.endpoint.name, error.session, error.offset)
+                answer.headers.update(push.upload_headers(*place))
+        except Gone:
+            raise
+        except Exception as error:  # noqa: BLE001  # the one place where all of them end
+            answer, failure = errors.unexpected(), f"{type(error).__name__}: {error}"
+        if self._warning is not None and request.endpoint is not None:
+            answer.headers["warning"] = f'299 - "{self._warning}"'
+        if request.has_body and not request.is_drained:
+            # What is left of the body would be taken for the next request.
+            answer.headers["connection"] = "close"
+        return answer, failure
+
+    async def _dispatch(self, request: Request) -> Answer:
+        path = request.path
+        endpoint = request.endpoint = parse_path(path)
+        if endpoint is None:
+            return await self._elsewhere(request, path)
+        self._rates.take(request.client)
+        request.caller = await self.access.caller(request, self.in_thread)
+        handler, action = _handler(endpoint.kind, request.method)
+        if endpoint.kind is Kind.BASE:
+            self.access.require_login(request, request.caller)
+        elif endpoint.kind is Kind.CATALOG:
+            self.access.require_catalog(request, request.caller)
+        elif action is not None:
+            check_name(endpoint.name)
+            self.access.require(request, request.caller, endpoint.name, action)
+        return await handler(self, request, endpoint)
+
+    async def _elsewhere(self, request: Request, path: str) -> Answer:
+        """What is not of the distribution spec."""
+        if path == "/healthz" and request.method in ("GET", "HEAD"):
+            return of_json(200, {"status": "ok"})
+        if path == "/metrics" and request.method in ("GET", "HEAD"):
+            text = self.metrics.text().encode()
+            return of_bytes(200, text, "text/plain; version=0.0.4; charset=utf-8")
+        if path == "/token" and self.access.issuer is not None:
+            self._rates.take(request.client)
+            if request.method == "GET":
+                return await grants.by_get(self, request)
+            if request.method == "POST":
+                return await grants.by_post(self, request)
+            raise WrongMethod(request.method, "GET, POST")
+        raise NotHere("nothing is here: the API begins at /v2/")
+
+    def _account(
+        self, request: Request, answer: Answer | None, failure: str | None, seconds: float
+    ) -> None:
+        """Count a request that has ended, and write its line."""
+        status = answer.status if answer is not None else 499
+        endpoint = request.endpoint
+        kind = endpoint.kind if endpoint is not None else "other"
+        method = request.method if request.method in _METHODS else "other"
+        sent = answer.sent if answer is not None else 0
+        self.metrics.requests.add(1, kind, method, str(status))
+        self.metrics.seconds.observe(seconds, kind, method)
+        if request.received:
+            self.metrics.received.add(request.received)
+        if sent:
+            self.metrics.sent.add(sent)
+        if self._log is None:
+            return
+        line: dict[str, object] = {
+            "client": request.client,
+            "method": request.method[:20],
+            "path": (request.scope.get("raw_path") or b"").decode("latin-1")[:1000],
+            "status": status,
+            "seconds": round(seconds, 6),
+            "received": request.received,
+            "sent": sent,
+            "id": request.id,
+        }
+        if request.caller is not NOBODY:
+            line["user"] = request.caller.user
+        agent = request.header("user-agent")
+        if agent is not None:
+            line["agent"] = agent[:200]
+        if failure is not None:
+            line["error"] = failure[:1000]
+        self._log(line)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+
+
+def _handler(kind: Kind, method: str) -> tuple[Handler, Action | None]:
+    handlers = _HANDLERS[kind]
+    found = handlers.get(method)
+    if found is None:
+        raise WrongMethod(method, ", ".join(sorted(handlers)))
+    return found
+
+
+async def _live(scope: Scope, receive: Receive, send: Send) -> None:
+    """The lifespan protocol, for servers that speak it; anything else is not spoken."""
+    while scope["type"] == "lifespan":
+        message: Any = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

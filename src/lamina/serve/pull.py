@@ -1,0 +1,98 @@
+"""Manifests and blobs, whole, in part, or only whether they are there (distribution-spec, "Pull").
+
+What has a digest never changes, so its entity tag is the digest, and caches may keep it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lamina.oci.digest import Digest
+from lamina.oci.distribution.range import content_range, parse_range
+from lamina.serve.answer import Answer
+from lamina.serve.request import Request
+
+if TYPE_CHECKING:
+    from lamina.oci.distribution.endpoint import Endpoint
+    from lamina.serve.app import App
+
+_FOREVER = "max-age=31536000, immutable"
+
+
+async def manifest(app: App, request: Request, endpoint: Endpoint) -> Answer:
+    """GET and HEAD of a manifest (end-3)."""
+    repository = app.registry.repository(endpoint.name)
+    entry = repository.manifest(endpoint.reference)
+    headers = _headers(entry.digest, entry.media_type, by_digest=":" in endpoint.reference)
+    if is_known(request, entry.digest):
+        return Answer(304, headers)
+    if request.method == "GET":
+        body = repository.read(entry)
+        app.tell("pull", request, endpoint.name, entry, _tag(endpoint.reference))
+    else:
+        body = b""
+    return Answer(200, headers, body, length=entry.size)
+
+
+async def blob(app: App, request: Request, endpoint: Endpoint) -> Answer:
+    """GET and HEAD of a blob, or of a range of it (end-2)."""
+    repository = app.registry.repository(endpoint.name)
+    link = repository.blob(endpoint.reference)
+    headers = _headers(link.digest, "application/octet-stream", by_digest=True)
+    headers["accept-ranges"] = "bytes"
+    if is_known(request, link.digest):
+        return Answer(304, headers)
+    if request.method == "HEAD":
+        if app.registry.is_writable:
+            await app.in_thread(app.registry.repository(endpoint.name).renew, link)
+        return Answer(200, headers, length=link.size)
+    part = _part(request, link.digest, link.size)
+    app.tell("pull", request, endpoint.name, link, None)
+    if part is None:
+        path = repository.path(link.digest)
+        if path is not None:
+            await app.check_file(path, link.size)
+            return Answer(200, headers, path=path, length=link.size)
+        part = (0, link.size)
+        status = 200
+    else:
+        headers["content-range"] = content_range(*part, link.size)
+        status = 206
+    file = await app.in_thread(repository.open, link.digest, part[0])
+    return Answer(status, headers, part=file, length=part[1])
+
+
+def is_known(request: Request, digest: Digest) -> bool:
+    """Whether the client has just these bytes already (RFC 9110, section 13.1.2)."""
+    text = request.header("if-none-match")
+    return text is not None and (text.strip() == "*" or str(digest) in entity_tags(text))
+
+
+def entity_tags(text: str) -> list[str]:
+    """The tags of a list, weak ones too, without their quotes."""
+    return re.findall(r'(?:W/)?"([^"]*)"', text)
+
+
+def _part(request: Request, digest: Digest, size: int) -> tuple[int, int] | None:
+    """The range asked for, unless it is of other bytes (RFC 9110, section 13.1.5)."""
+    text = request.header("range")
+    if text is None:
+        return None
+    condition = request.header("if-range")
+    if condition is not None and condition.strip() != f'"{digest}"':
+        return None
+    return parse_range(text, size)
+
+
+def _headers(digest: Digest, media_type: str, *, by_digest: bool) -> dict[str, str]:
+    return {
+        "content-type": media_type,
+        "docker-content-digest": digest,
+        "etag": f'"{digest}"',
+        "cache-control": _FOREVER if by_digest else "no-cache",
+    }
+
+
+def _tag(reference: str) -> str | None:
+    return None if ":" in reference else reference

@@ -1,0 +1,158 @@
+"""One HTTP request, as handlers read it (ASGI 3.0, "HTTP Connection Scope")."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote
+
+from lamina.errors import Invalid, Unavailable
+from lamina.registry.failures import TooLarge, WrongSize
+from lamina.values import dataclass
+
+if TYPE_CHECKING:
+    from lamina.oci.distribution.endpoint import Endpoint
+    from lamina.serve.tokens import Claims
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_FIELDS = 200  # of a query
+
+
+class BadRequest(Invalid):
+    """The request is malformed in a way that no endpoint could mend."""
+
+
+class Slow(Unavailable):
+    """The client keeps its own request waiting for too long."""
+
+
+class Gone(Exception):
+    """The client went away in the middle of its request; nobody is left to be answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking: a user, or nobody in particular; `claims` if a token says so."""
+
+    user: str | None
+    claims: Claims | None = None
+
+
+NOBODY = Caller(None)
+
+
+class Request:
+    """What came: method, path, query, headers, and the body as it arrives."""
+
+    def __init__(self, scope: Scope, receive: Receive, *, patience: float = 60.0) -> None:
+        self.scope = scope
+        self.method: str = scope["method"]
+        self.client: str = (scope.get("client") or ("",))[0]
+        self.id = os.urandom(8).hex()
+        self.caller: Caller = NOBODY
+        self.endpoint: Endpoint | None = None
+        self._receive = receive
+        self._patience = patience  # seconds between two pieces of a body
+        self.received = 0  # bytes of the body so far
+        self.is_drained = False
+
+    @cached_property
+    def path(self) -> str:
+        """The path, decoded once; BadRequest if an encoded slash would blur where it ends."""
+        raw: bytes = self.scope.get("raw_path") or self.scope["path"].encode()
+        if b"%" not in raw:
+            return raw.decode("ascii", "replace")
+        if b"%2f" in raw or b"%2F" in raw or b"%00" in raw:
+            raise BadRequest("the path holds an encoded slash or NUL")
+        return unquote(raw.decode("ascii", "replace"), errors="replace")
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Names in lower case; what comes several times is joined (RFC 9110, section 5.3)."""
+        found: dict[str, str] = {}
+        for name, value in self.scope["headers"]:
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            found[key] = f"{found[key]}, {text}" if key in found else text
+        return found
+
+    def header(self, name: str) -> str | None:
+        return self.headers.get(name)
+
+    @cached_property
+    def query(self) -> dict[str, list[str]]:
+        raw: bytes = self.scope["query_string"]
+        if not raw:
+            return {}
+        try:
+            return parse_qs(
+                raw.decode("ascii"),
+                keep_blank_values=True,
+                max_num_fields=_FIELDS,
+                errors="strict",
+            )
+        except ValueError:
+            raise BadRequest("the query is malformed, or has too many fields") from None
+
+    def parameter(self, name: str) -> str | None:
+        """The first value of a parameter; None if there is none."""
+        found = self.query.get(name)
+        return found[0] if found else None
+
+    @cached_property
+    def length(self) -> int | None:
+        """How many bytes the client says that the body has; None if it does not say."""
+        text = self.header("content-length")
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) < 19):
+            raise BadRequest(f'"Content-Length" is "{text[:40]}": expected a number')
+        return int(text)
+
+    @property
+    def has_body(self) -> bool:
+        return bool(self.length) or self.header("transfer-encoding") is not None
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it arrives; Gone if the client leaves, Slow if it makes us wait."""
+        while True:
+            try:
+                async with asyncio.timeout(self._patience):
+                    message = await self._receive()
+            except TimeoutError:
+                raise Slow("the rest of the body did not come in time") from None
+            if message["type"] != "http.request":
+                raise Gone
+            piece: bytes = message.get("body", b"")
+            self.received += len(piece)
+            if self.length is not None and self.received > self.length:
+                raise WrongSize(f"more than the {self.length} bytes announced")
+            if piece:
+                yield piece
+            if not message.get("more_body", False):
+                self.is_drained = True
+                return
+
+    async def body(self, what: str, limit: int) -> bytes:
+        """All of the body; TooLarge past `limit` bytes, before they are read where possible."""
+        if self.length is not None and self.length > limit:
+            raise TooLarge(what, limit)
+        pieces: list[bytes] = []
+        async for piece in self.pieces():
+            pieces.append(piece)
+            if self.received > limit:
+                raise TooLarge(what, limit)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    @property
+    def host(self) -> str:
+        return self.header("host") or ""
+
+    @property
+    def scheme(self) -> str:
+        return str(self.scope.get("scheme", "http"))

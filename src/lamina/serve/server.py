@@ -1,0 +1,211 @@
+"""Running an ASGI application: for good in this process, or beside it in a thread.
+
+granian binds ports itself and takes no port 0, so the socket is made here and handed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lamina.errors import Denied, Invalid, Unavailable
+from lamina.values import dataclass
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_BACKLOG = 1024
+_GRACE = 30.0  # seconds that requests under way have to end
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen."""
+
+    host: str
+    port: int  # 0: any free one
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """The address that `host:port`, `[host]:port` or `:port` spells; Invalid."""
+        host, colon, port = text.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not colon or not (port.isascii() and port.isdigit() and int(port) < 65536):
+            raise Invalid(f'"{text}" is not an address', hint='expected "host:port"')
+        return cls(host or "0.0.0.0", int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class TLS:
+    """A certificate and its key, in PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+def listen(address: Address) -> socket.socket:
+    """A socket that takes connections at `address`; Unavailable or Denied."""
+    try:
+        family, _, _, _, place = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        found = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise Invalid(f'"{address}" is no address of this machine: {error}') from error
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(place)
+        found.listen(_BACKLOG)
+    except PermissionError as error:
+        found.close()
+        raise Denied(f'may not listen at "{address}"', hint="take a port above 1023") from error
+    except OSError as error:
+        found.close()
+        reason = (error.strerror or str(error)).lower()
+        raise Unavailable(f'cannot listen at "{address}": {reason}') from error
+    return found
+
+
+def serve(
+    app: Any,
+    sock: socket.socket,
+    *,
+    tls: TLS | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way then have some seconds to end."""
+
+    async def run() -> None:
+        server = _server(app, sock, tls)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.stop)
+        task = asyncio.create_task(server.serve())
+        ready()
+        await task
+
+    asyncio.run(run())
+
+
+class Running:
+    """An application served by a thread of this process; a context manager.
+
+    with Running(App(registry)) as server:
+        urllib3.request("GET", f"{server.url}/v2/")
+    """
+
+    def __init__(self, app: Any, *, address: Address | None = None, tls: TLS | None = None) -> None:
+        self._app = app
+        self._tls = tls
+        self._sock = listen(address or Address("127.0.0.1", 0))
+        self._started = threading.Event()
+        self._stop: Callable[[], None] = lambda: None
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="serve", daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self._sock.getsockname()[1])
+
+    @property
+    def address(self) -> str:
+        """`host:port`, as it stands in a reference."""
+        return f"{self._sock.getsockname()[0]}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self._tls else 'http'}://{self.address}"
+
+    def __enter__(self) -> Running:
+        self._thread.start()
+        self._started.wait()
+        if self._failure is not None:
+            raise self._failure
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+        self._thread.join()
+        self._sock.close()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001  # told to whoever waits for the start
+            self._failure = error
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        server = _server(self._app, self._sock, self._tls)
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            try:
+                loop.call_soon_threadsafe(server.stop)
+            except RuntimeError:
+                pass  # it has ended by itself
+
+        self._stop = stop
+        task = asyncio.create_task(server.serve())
+        self._started.set()
+        await task
+
+
+def _server(app: Any, sock: socket.socket, tls: TLS | None) -> Any:
+    from granian._granian import SocketHolder
+    from granian.constants import HTTPModes, Interfaces, SSLProtocols
+    from granian.http import HTTP1Settings
+    from granian.server.embed import Server
+
+    class Handed(Server):
+        """A server that listens at a socket which is there already."""
+
+        def _init_shared_socket(self) -> None:
+            self._ssp: Any = None
+            holder: Any = SocketHolder  # its stub knows no arguments
+            # granian closes what it is given.
+            self._shd = holder(os.dup(sock.fileno()), False, _BACKLOG)
+
+    logging.getLogger("_granian").setLevel(logging.CRITICAL)
+    server: Any = Handed(
+        app,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.auto if tls else HTTPModes.http1,
+        websockets=False,
+        log_enabled=False,
+        backlog=_BACKLOG,
+        backpressure=_BACKLOG,
+        http1_settings=HTTP1Settings(header_read_timeout=30_000, max_buffer_size=1 << 20),
+        ssl_cert=tls.certificate if tls else None,
+        ssl_key=tls.key if tls else None,
+        ssl_protocol_min=SSLProtocols.tls12,
+    )
+    server.workers_kill_timeout = _GRACE
+    return server
