@@ -29,6 +29,7 @@ GROUPS = {
     "container": "Manage containers",
     "ignore": "Understand ignore files",
     "image": "Manage images",
+    "registry": "Look after a registry",
     "system": "Manage the store as a whole",
 }
 
@@ -122,6 +123,7 @@ ENTRIES = (
     ),
     Entry("login", "Log in to a registry", "lamina.cli.login:LOGIN"),
     Entry("logout", "Log out from a registry", "lamina.cli.login:LOGOUT"),
+    Entry("serve", "Serve a registry", "lamina.cli.registry:SERVE"),
     Entry("df", "Show what takes space in the store", "lamina.cli.system:DF", ("system df",)),
     Entry("prune", "Remove what nothing uses", "lamina.cli.system:PRUNE", ("system prune",)),
     Entry(
@@ -153,6 +155,12 @@ ENTRIES = (
         "lamina.cli.inspection:CONTAINER_INSPECT",
     ),
     Entry("container prune", "Remove stopped containers", "lamina.cli.system:CONTAINER_PRUNE"),
+    Entry("registry gc", "Remove what nothing refers to", "lamina.cli.registry:GC"),
+    Entry(
+        "registry why-kept",
+        "Show what keeps a manifest or a blob",
+        "lamina.cli.registry:WHY_KEPT",
+    ),
 )
 
 

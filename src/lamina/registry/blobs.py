@@ -5,12 +5,12 @@ A place of blobs knows nothing of repositories. What is new in it is safe from g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from lamina.oci.digest import Digest
-from lamina.values import dataclass
 
 
 class Blobs(Protocol):
@@ -30,6 +30,10 @@ class Blobs(Protocol):
 
     def put(self, digest: Digest, data: bytes) -> None:
         """Keep `data`, which is known to have this digest; on the disk when it returns."""
+        ...
+
+    def kept(self) -> AbstractContextManager[None]:
+        """Within it gc takes no blob away, so that what is put can be made known."""
         ...
 
 
@@ -75,14 +79,6 @@ class Uploads(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What was taken away, or would be; bytes of each."""
-
-    blobs: dict[Digest, int]
-    leftovers: int  # of uploads that nobody went on with, and what the dead left
-
-
 class Sweepable(Protocol):
     """What gc needs of a place of blobs."""
 
@@ -90,7 +86,7 @@ class Sweepable(Protocol):
         """Blobs that have not been new since `before`, in nanoseconds since 1970; their sizes."""
         ...
 
-    def remove(self, digest: Digest, before: int, is_needed: IsNeeded) -> bool:
+    def remove(self, digest: Digest, before: int, is_needed: Callable[[Digest], bool]) -> bool:
         """Take a blob away unless it is new again or needed; whether it went.
 
         From the question to the deed nobody can make it new.
@@ -98,9 +94,12 @@ class Sweepable(Protocol):
         ...
 
     def leftovers(self, before: int, *, dry_run: bool) -> int:
-        """Take away unfinished things that are older than `before`; their bytes."""
+        """Take away uploads that nobody has gone on with since `before`, and what the dead left.
+
+        Their bytes.
+        """
         ...
 
 
-class IsNeeded(Protocol):
-    def __call__(self, digest: Digest, /) -> bool: ...
+class Place(Blobs, Sweepable, Protocol):
+    """All that a place of blobs is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,6 +44,11 @@ class FileBlobs:
                 ingest.commit(digest, trusted=True)
         with told(str(self._root)):
             self._blobs.sync()  # the names of the blobs that it refers to, too
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        with told(str(self._root)), lock.shared(self._lock):
+            yield
 
     def old(self, before: int) -> Iterator[tuple[Digest, int]]:
         for digest, found in self._blobs.all():

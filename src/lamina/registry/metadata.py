@@ -40,6 +40,10 @@ class Links(Protocol):
 
     def blob(self, name: str, digest: Digest) -> Link | None: ...
 
+    def renew(self, name: str, digest: Digest, *, at: int) -> bool:
+        """Let a blob that `name` sees count as new; whether it still does see it."""
+        ...
+
     def mount(self, name: str, digest: Digest, sources: Sequence[str], *, at: int) -> int | None:
         """Let `name` see what the first of `sources` that has it sees; its size, None if none."""
         ...

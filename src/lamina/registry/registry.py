@@ -22,7 +22,7 @@ from lamina.fs.faults import told
 from lamina.oci.digest import Digest
 from lamina.oci.distribution.endpoint import check_name
 from lamina.oci.document import MANIFEST_LIMIT
-from lamina.registry.blobs import Blobs, Uploads
+from lamina.registry.blobs import Blobs, Place, Uploads
 from lamina.registry.files import FileBlobs
 from lamina.registry.metadata import Metadata
 from lamina.registry.repository import Repository
@@ -37,7 +37,7 @@ class Registry:
 
     def __init__(
         self,
-        blobs: Blobs,
+        blobs: Place,
         uploads: Uploads,
         metadata: Metadata,
         *,
@@ -54,10 +54,6 @@ class Registry:
         self.manifest_limit = manifest_limit  # bytes
         self.now = now  # ns since 1970
         self.documents = Documents(blobs)
-
-    @property
-    def is_writable(self) -> bool:
-        return True
 
     def repository(self, name: str) -> Repository:
         """The repository called `name`, which need not exist yet; BadName."""
@@ -124,3 +120,8 @@ class Documents:
                 _, oldest = self._held.popitem(last=False)
                 self._size -= len(oldest)
         return data
+
+    def forget(self, digest: Digest) -> None:
+        """Let go of what is gone from the disk."""
+        with self._lock:
+            self._size -= len(self._held.pop(digest, b""))

@@ -93,13 +93,14 @@ class Repository:
     # -- pushing -------------------------------------------------------------------------------
 
     def renew(self, link: Link) -> None:
-        """Let a blob that somebody relies on count as new, if it does not still.
+        """Let a blob that somebody relies on count as new, if it is not quite new; NoBlob.
 
         Who has seen it is going to push a manifest that refers to it.
         """
         now = self._registry.now()
-        if now - link.linked > self._registry.grace // 4:
-            self._metadata.link(self.name, link.digest, link.size, at=now)
+        is_old = now - link.linked > self._registry.grace // 4
+        if is_old and not self._metadata.renew(self.name, link.digest, at=now):
+            raise NoBlob(self.name, link.digest)
 
     def mount(self, text: str, source: str | None, may_see: Callable[[str], bool]) -> bool:
         """Let this repository see a blob of `source`, or of any other; whether there is one.
@@ -131,12 +132,13 @@ class Repository:
 
     def finish(self, upload: Upload, digest: Digest) -> int:
         """Make an upload a blob of this repository; its size. WrongDigest ends the upload."""
-        try:
-            size = upload.commit(digest)
-        except WrongDigest:
-            upload.discard()
-            raise
-        self._metadata.link(self.name, digest, size, at=self._registry.now())
+        with self._blobs.kept():
+            try:
+                size = upload.commit(digest)
+            except WrongDigest:
+                upload.discard()
+                raise
+            self._metadata.link(self.name, digest, size, at=self._registry.now())
         return size
 
     def put_manifest(
@@ -160,15 +162,16 @@ class Repository:
         if digest is not None and found != digest:
             raise WrongDigest(f'the manifest has the digest "{found}", not "{digest}"')
         accepted = document.read(raw, media_type, found)
-        self._blobs.put(found, raw)
-        self._metadata.keep(
-            self.name,
-            accepted,
-            tags,
-            at=self._registry.now(),
-            complete=self._registry.complete,
-            condition=condition,
-        )
+        with self._blobs.kept():
+            self._blobs.put(found, raw)
+            self._metadata.keep(
+                self.name,
+                accepted,
+                tags,
+                at=self._registry.now(),
+                complete=self._registry.complete,
+                condition=condition,
+            )
         return accepted
 
     # -- deleting ------------------------------------------------------------------------------

@@ -42,6 +42,14 @@ class SQLite:
         )
         return None if row is None else Link(digest, *row)
 
+    def renew(self, name: str, digest: Digest, *, at: int) -> bool:
+        with self._database.transaction() as connection:
+            return _changes(
+                connection,
+                "UPDATE blobs SET linked = ? WHERE repository = ? AND digest = ?",
+                (at, name, digest),
+            )
+
     def mount(self, name: str, digest: Digest, sources: Sequence[str], *, at: int) -> int | None:
         with self._database.transaction() as connection:
             for source in sources:

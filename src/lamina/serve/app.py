@@ -17,6 +17,7 @@ from lamina.oci.digest import Digest
 from lamina.oci.distribution.endpoint import Endpoint, Kind, check_name, parse_path
 from lamina.registry.document import Document
 from lamina.registry.failures import OutOfOrder, ReadOnly
+from lamina.registry.local import LocalRegistry
 from lamina.registry.metadata import Entry, Link
 from lamina.registry.registry import Registry
 from lamina.registry.repository import Repository
@@ -70,7 +71,7 @@ class App:
 
     def __init__(
         self,
-        registry: Registry,
+        registry: Registry | LocalRegistry,
         *,
         access: Access = EVERYBODY,
         limits: Limits | None = None,
@@ -123,7 +124,7 @@ class App:
 
     def writable(self, name: str) -> Repository:
         """The repository, to be changed; ReadOnly."""
-        if not self.registry.is_writable:
+        if not isinstance(self.registry, Registry):
             raise ReadOnly("nothing can be changed here: the images are served read-only")
         return self.registry.repository(name)
 

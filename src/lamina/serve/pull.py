@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lamina.oci.digest import Digest
 from lamina.oci.distribution.range import content_range, parse_range
+from lamina.registry.repository import Repository
 from lamina.serve.answer import Answer
 from lamina.serve.request import Request
 
@@ -44,8 +45,8 @@ async def blob(app: App, request: Request, endpoint: Endpoint) -> Answer:
     if is_known(request, link.digest):
         return Answer(304, headers)
     if request.method == "HEAD":
-        if app.registry.is_writable:
-            await app.in_thread(app.registry.repository(endpoint.name).renew, link)
+        if isinstance(repository, Repository):
+            await app.in_thread(repository.renew, link)
         return Answer(200, headers, length=link.size)
     part = _part(request, link.digest, link.size)
     app.tell("pull", request, endpoint.name, link, None)

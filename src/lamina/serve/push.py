@@ -191,18 +191,18 @@ async def _receive(app: App, request: Request, upload: Upload) -> None:
     """
     batch: list[bytes] = []
     size = 0
+    room = min(app.limits.blob - upload.offset, app.limits.request)
     job = None
     try:
         async for piece in request.pieces():
+            if request.received > room:
+                what = "the blob" if room < app.limits.request else "the body of one request"
+                raise TooLarge(what, app.limits.blob if what == "the blob" else room)
             batch.append(piece)
             size += len(piece)
             if size >= _BATCH:
                 if job is not None:
                     await job
-                if upload.offset + size > app.limits.blob:
-                    raise TooLarge("the blob", app.limits.blob)
-                if request.received > app.limits.request:
-                    raise TooLarge("the body of one request", app.limits.request)
                 job = app.start_thread(upload.append, batch)
                 batch, size = [], 0
     finally:
@@ -210,8 +210,6 @@ async def _receive(app: App, request: Request, upload: Upload) -> None:
             await job
         if batch:
             await app.in_thread(upload.append, batch)
-    if upload.offset > app.limits.blob:
-        raise TooLarge("the blob", app.limits.blob)
 
 
 async def _finish(

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,7 @@ class Running:
         self._stop: Callable[[], None] = lambda: None
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="serve", daemon=True)
+        self._before = _foreign_threads()
 
     @property
     def port(self) -> int:
@@ -153,6 +155,10 @@ class Running:
         self._stop()
         self._thread.join()
         self._sock.close()
+        # granian's own threads end a little later, and panic if the interpreter is gone by then.
+        until = time.monotonic() + 1.0
+        while _foreign_threads() - self._before and time.monotonic() < until:
+            time.sleep(0.0005)
 
     def _run(self) -> None:
         try:
@@ -176,6 +182,12 @@ class Running:
         task = asyncio.create_task(server.serve())
         self._started.set()
         await task
+
+
+def _foreign_threads() -> set[int]:
+    """The threads of this process that Python did not start."""
+    ours = {thread.native_id for thread in threading.enumerate()}
+    return {int(name) for name in os.listdir("/proc/self/task")} - ours
 
 
 def _server(app: Any, sock: socket.socket, tls: TLS | None) -> Any:

@@ -1,0 +1,113 @@
+"""A server put together from its settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from lamina.registry import LocalRegistry, Registry, open_registry
+from lamina.serve.access import Access
+from lamina.serve.app import App
+from lamina.serve.chores import Chores
+from lamina.serve.events import Webhook
+from lamina.serve.metrics import Metrics
+from lamina.serve.passwords import Passwords
+from lamina.serve.rights import ALL, ANYBODY, LOGGED_IN, Rights, Rule
+from lamina.serve.settings import Settings
+from lamina.serve.tokens import Issuer, Verifier, read_keys
+
+Log = Callable[[dict[str, object]], None]
+
+
+def open_root(settings: Settings, root: Path) -> Registry:
+    """The registry at `root`, as the settings want it."""
+    return open_registry(
+        root,
+        grace=int(settings.grace * 1e9),
+        complete=not settings.sparse,
+        manifest_limit=settings.limits.manifest,
+    )
+
+
+@contextmanager
+def assembled(
+    settings: Settings, registry: Registry | LocalRegistry, *, keys: Path, log: Log
+) -> Iterator[App]:
+    """The application and what runs beside it, until the block ends. `keys` is a directory."""
+    metrics = Metrics()
+    with ExitStack() as stack:
+        hooks = [
+            Webhook(listener, count=lambda url, what: metrics.events.add(1, url, what))
+            for listener in settings.listeners
+        ]
+        for hook in hooks:
+            stack.callback(hook.close)
+        if isinstance(registry, Registry):
+            chores = Chores(
+                registry,
+                interval=settings.gc_interval,
+                upload_expiry=settings.upload_expiry,
+                delete_untagged=settings.delete_untagged,
+                log=log,
+                freed=metrics.collected.add,
+            )
+            stack.enter_context(chores)
+        app = App(
+            registry,
+            access=access(settings, keys),
+            limits=settings.limits,
+            metrics=metrics,
+            listeners=[hook.put for hook in hooks],
+            log=log if settings.access_log else None,
+            warning=settings.warning,
+        )
+        stack.callback(app.close)
+        yield app
+
+
+def access(settings: Settings, keys: Path) -> Access:
+    """The doorkeeper that the settings describe."""
+    auth = settings.auth
+    who = ANYBODY if auth.mode == "none" else LOGGED_IN
+    rights = settings.rights or Rights((Rule(frozenset({who}), ("**",), ALL),))
+    if auth.mode == "none":
+        return Access(rights, service=auth.service)
+    passwords = Passwords(auth.htpasswd) if auth.htpasswd is not None else None
+    if auth.mode == "basic":
+        return Access(rights, passwords=passwords, service=auth.service)
+    if auth.jwks is not None:
+        verifier = Verifier(read_keys(auth.jwks), issuer=auth.issuer, service=auth.service)
+        return Access(
+            rights,
+            passwords=passwords,
+            verifier=verifier,
+            realm=auth.realm,
+            service=auth.service,
+            trusts_rules=False,
+        )
+    issuer = Issuer(keys / "token.json", issuer=auth.issuer, service=auth.service)
+    return Access(
+        rights,
+        passwords=passwords,
+        verifier=Verifier(issuer.keys, issuer=auth.issuer, service=auth.service),
+        issuer=issuer,
+        service=auth.service,
+    )
+
+
+def lines_to(fd: int) -> Log:
+    """A log that writes each line as JSON to a descriptor, with the time."""
+
+    def log(line: dict[str, object]) -> None:
+        now = time.time()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03}Z"
+        try:
+            os.write(fd, json.dumps({"time": stamp, **line}).encode() + b"\n")
+        except OSError:
+            pass  # nobody reads the log any more, and serving goes on
+
+    return log

@@ -1,0 +1,231 @@
+"""Clients that mean harm, or do not know what they do: the right error, and nothing half there."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from tests.registries import Client, blob
+
+from lamina.oci.digest import Digest
+from lamina.registry import open_registry
+from lamina.serve.app import App
+from lamina.serve.limits import Limits
+from lamina.serve.server import Running
+
+NAME = "team/app"
+
+
+def raw(client: Client, request: bytes, *, end: bool = False) -> bytes:
+    """What the server answers to these very bytes, until it closes."""
+    place = urlsplit(client.url)
+    with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
+        connection.sendall(request)
+        if end:
+            connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while data := connection.recv(65536):
+            answer += data
+        return answer
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Upper/case",
+        "a//b",
+        "a/../b",
+        "a/./b",
+        "-a",
+        "a_",
+        "a...b",
+        "a" * 256,
+        "ü",
+        "a%20b",
+        "a%0ab",
+        "a%C3%BC",
+        "a%ff",
+        "a%",
+    ],
+)
+def test_a_name_that_is_none_is_refused(client: Client, name: str) -> None:
+    path = name.encode().decode("latin-1") if name.isascii() else "a%C3%BC"
+    for method, rest in (
+        ("GET", "tags/list"),
+        ("GET", "manifests/x"),
+        ("PUT", "manifests/x"),
+        ("POST", "blobs/uploads/"),
+        ("GET", f"referrers/{Digest.of(b'x')}"),
+        ("DELETE", f"blobs/{Digest.of(b'x')}"),
+    ):
+        line = f"{method} /v2/{path}/{rest} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        answer = raw(client, line.encode("latin-1"))
+        assert status(answer) == 400, answer
+        assert b"NAME_INVALID" in answer
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/v2/a%2Fb/tags/list", 400),
+        ("/v2/a/manifests/..%2f..%2fetc%2fpasswd", 400),
+        ("/v2/a%00/tags/list", 400),
+        ("/v2/a/blobs/../../../etc/passwd", 404),
+        ("/v2/a/manifests/", 404),
+        ("/v2//tags/list", 400),
+        ("/v2/tags/list", 400),
+        ("/v2/a/blobs/sha256:..", 400),
+        ("/v2/a/blobs/sha256:" + "g" * 64, 400),
+        ("/v2/a/blobs/uploads/../../x", 404),
+        ("/v2/a/manifests/" + "t" * 129, 400),
+        ("/v2/a/manifests/.x", 400),
+        ("/v2/a/manifests/sha256:", 400),
+        ("/v2/a/unknown/x", 404),
+        ("/v1/", 404),
+        ("/", 404),
+        ("/etc/passwd", 404),
+        ("/v2/a/tags/list?n=1&" + "&".join(f"x{n}=1" for n in range(300)), 400),
+        ("/v2/a/tags/list?n=%ff", 400),
+    ],
+)
+def test_a_path_that_leads_nowhere(client: Client, path: str, expected: int) -> None:
+    answer = raw(client, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    assert status(answer) == expected, answer
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/v2/", "GET, HEAD"),
+        ("PUT", "/v2/a/tags/list", "GET, HEAD"),
+        ("PATCH", "/v2/a/manifests/x", "DELETE, GET, HEAD, PUT"),
+        ("PUT", f"/v2/a/blobs/{Digest.of(b'x')}", "DELETE, GET, HEAD"),
+        ("GET", "/v2/a/blobs/uploads/", "POST"),
+        ("TRACE", "/v2/_catalog", "GET, HEAD"),
+    ],
+)
+def test_a_method_that_is_none_is_refused(
+    client: Client, method: str, path: str, allowed: str
+) -> None:
+    refused = client(method, path)
+    assert (refused.status, refused.headers["allow"]) == (405, allowed)
+    assert refused.codes == ["UNSUPPORTED"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (b"Content-Length: abc\r\n", 400),
+        (b"Content-Length: -1\r\n", 400),
+        (b"Content-Length: 3\r\nContent-Length: 4\r\n", 400),
+        (b"A: " + b"a" * 2_000_000 + b"\r\n", 431),
+        (b"".join(b"A%d: x\r\n" % n for n in range(500)), 431),
+    ],
+    ids=["letters", "negative", "two", "long", "many"],
+)
+def test_headers_that_cannot_be_meant(client: Client, headers: bytes, expected: int) -> None:
+    line = f"POST /v2/{NAME}/blobs/uploads/ HTTP/1.1\r\nHost: x\r\n".encode()
+    assert status(raw(client, line + headers + b"\r\n")) == expected
+
+
+def test_a_client_that_vanishes_leaves_an_upload_to_go_on_with(client: Client) -> None:
+    data = blob(200_000)
+    begun = client("POST", f"/v2/{NAME}/blobs/uploads/")
+    place = begun.headers["location"]
+    line = f"PATCH {place} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n"
+    raw(client, line.encode() + data[:150_000], end=True)
+    while True:  # until the server has noticed
+        told = client("GET", place)
+        offset = int(told.headers["range"].partition("-")[2]) + 1
+        sent = client("PATCH", place, data[offset:], Content_Range=f"{offset}-{len(data) - 1}")
+        if sent.status == 202:
+            break
+        assert sent.status in (409, 416)
+    assert 0 < offset <= 150_000
+    done = client("PUT", place, query=[("digest", Digest.of(data))])
+    assert done.status == 201
+    assert client("GET", done.location).body == data
+
+
+def test_a_client_that_vanishes_from_a_single_post_leaves_nothing(
+    client: Client, tmp_path: Path
+) -> None:
+    digest = Digest.of(b"x")
+    line = f"POST /v2/{NAME}/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\n"
+    raw(client, line.encode() + b"Content-Length: 9\r\n\r\nabc", end=True)
+    while list((tmp_path / "registry" / "uploads").iterdir()):
+        client("GET", "/v2/")
+
+
+def test_a_second_writer_has_to_wait(client: Client) -> None:
+    place = client("POST", f"/v2/{NAME}/blobs/uploads/").headers["location"]
+    target = urlsplit(client.url)
+    with socket.create_connection((target.hostname, target.port), timeout=10) as first:
+        first.sendall(f"PATCH {place} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc".encode())
+        while (second := client("PATCH", place, b"xyz")).status == 202:
+            place = client("POST", f"/v2/{NAME}/blobs/uploads/").headers["location"]
+            line = f"PATCH {place} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
+            first = socket.create_connection((target.hostname, target.port), timeout=10)
+            first.sendall(line.encode())
+        assert (second.status, second.codes) == (409, ["BLOB_UPLOAD_INVALID"])
+        first.sendall(b"def123")
+        assert status(first.recv(65536)) == 202
+    done = client("PUT", place, query=[("digest", Digest.of(b"abcdef123"))])
+    assert done.status == 201
+
+
+def test_faults_of_ours_tell_strangers_nothing(
+    client: Client, tmp_path: Path, lines: list[dict[str, object]]
+) -> None:
+    digest = client.upload(NAME, b"data")
+    (tmp_path / "registry" / "blobs" / "sha256" / digest.encoded).unlink()
+    broken = client("GET", f"/v2/{NAME}/blobs/{digest}")
+    assert broken.status == 500
+    assert str(tmp_path) not in broken.body.decode()
+    assert str(tmp_path) in str(lines[-1]["error"])
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Client]:
+    limits = Limits(blob=1000, request=700, manifest=300, patience=0.2, rate=0.001, burst=30)
+    app = App(open_registry(tmp_path / "small"), limits=limits)
+    with Running(app) as server:
+        yield Client(server.url)
+    app.close()
+
+
+def test_what_is_too_large_is_refused_before_it_is_read(small: Client) -> None:
+    place = small("POST", "/v2/a/blobs/uploads/").headers["location"]
+    for body in (b"x" * 701, iter([b"x" * 701])):
+        refused = small("PATCH", place, body)
+        assert (refused.status, refused.codes) == (413, ["SIZE_INVALID"])
+    assert small("PATCH", place, b"x" * 600).status == 202
+    assert small("PATCH", place, b"x" * 401).status == 413
+    assert small("PATCH", place, iter([b"x" * 401])).status == 413
+    assert small("GET", place).headers["range"] == "0-599"
+    assert small("PUT", "/v2/a/manifests/x", b" " * 301).status == 413
+    line = f"PUT {place}?digest={Digest.of(b'')} HTTP/1.1\r\nHost: x\r\nContent-Length: {10**15}"
+    assert status(raw(small, line.encode() + b"\r\n\r\n")) == 413
+
+
+def test_who_asks_too_often_has_to_wait(small: Client) -> None:
+    statuses = [small("GET", "/v2/").status for _ in range(31)]
+    assert statuses == [200] * 30 + [429]
+    refused = small("GET", "/v2/")
+    assert refused.codes == ["TOOMANYREQUESTS"]
+    assert 0 < int(refused.headers["retry-after"]) <= 1000
+    assert small("GET", "/healthz").status == 200
+
+
+def test_who_stops_in_the_middle_is_let_go(small: Client) -> None:
+    place = small("POST", "/v2/a/blobs/uploads/").headers["location"]
+    line = f"PATCH {place} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
+    assert status(raw(small, line.encode())) == 408
+    assert small("GET", place).headers["range"] == "0-2"
