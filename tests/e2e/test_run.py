@@ -87,7 +87,7 @@ def eventually(claim: Callable[[], bool]) -> None:
         (("box", "nosuch"), 127),
         (("box", "/etc"), 126),
         (("box", "/etc/passwd"), 126),
-        (("nosuchimage", "true"), 125),
+        (("--pull", "never", "nosuchimage", "true"), 125),
         (("--nosuchflag", "box", "true"), 125),
         (("-w", "relative", "box", "true"), 125),
         (("-m", "lots", "box", "true"), 125),

@@ -52,7 +52,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("output", "o", _LIST, value="type=…", help="Where to, beside or instead of the store"),
     Flag("platform", value="os/arch", help="What the image is to run on"),
     Flag("progress", value="how", help="auto, plain, tty, rawjson, quiet or none"),
-    Flag("pull", kind=_BOOL, help="Look for newer base images in a registry (not built yet)"),
+    Flag("pull", kind=_BOOL, help="Look for newer base images in their registries"),
     Flag("quiet", "q", _BOOL, "Print the image's ID and nothing else"),
     Flag("runtime", value="name", help="What executes RUN steps: native, crun or runc"),
     Flag("secret", kind=_LIST, value="id=…,src=…", help="Offer a secret to RUN steps"),
@@ -126,6 +126,7 @@ def request(args: Args, environment: Mapping[str, str], stdin: BinaryIO) -> Buil
         ca_bundle=_ca_bundle(args, environment),
         proxies=_proxies(environment) if args.flag("http-proxy") else (),
         runtime=args.text("runtime"),
+        pull=args.flag("pull"),
         workers=max(1, args.number("jobs") or os.cpu_count() or 1),
     )
 
@@ -137,11 +138,6 @@ def _refuse(args: Args) -> None:
     for name in _REFUSED:
         if any(text != "false" for text in args.texts(name)):
             raise Unsupported(f"--{name} is not built yet")
-    if args.flag("pull"):
-        raise Unsupported(
-            "--pull is not built yet: there is no registry client",
-            hint="base images come from the store; put them there with `lamina load`",
-        )
     if not args.flag("rm"):
         raise Unsupported("--rm=false: a build leaves no intermediate containers to keep")
 

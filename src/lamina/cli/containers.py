@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from lamina.engine import Engine
+    from lamina.engine.shipping import Watch, Watched
+    from lamina.oci.reference import Reference
     from lamina.run.attach import Detached, View
     from lamina.run.container import Container
 
@@ -48,7 +50,7 @@ def run(args: Args, engine: Engine) -> int:
     _refuse_cidfile(args)
     ground = containers.ground_of(engine)
     with Launcher(ground, options) as launcher:
-        container = containers.create(engine, options, starting=True)
+        container = containers.create(engine, options, starting=True, watch=_watch(args))
         try:
             _write_cidfile(args, container)
             ending = lifecycle.start(ground, container, view, started=_tell, launcher=launcher)
@@ -59,6 +61,17 @@ def run(args: Args, engine: Engine) -> int:
         print(container.id)
         return 0
     return _status(ending)
+
+
+def _watch(args: Args) -> Watch:
+    """Shows the pull of an image that is not here, in Docker's words."""
+
+    def watch(name: Reference) -> Watched:
+        from lamina.cli.shipping import watched
+
+        return watched(args, name)
+
+    return watch
 
 
 def _undo(engine: Engine, container: Container, error: BaseException) -> None:
@@ -139,7 +152,7 @@ def create(args: Args, engine: Engine) -> int:
 
     _refuse_cidfile(args)
     options = read_options(args, attached=True, runtime=engine.settings.runtime)
-    container = containers.create(engine, options)
+    container = containers.create(engine, options, watch=_watch(args))
     _write_cidfile(args, container)
     print(container.id)
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from lamina.cli.transfers import Shown, choose
 
 if TYPE_CHECKING:
     from lamina.engine import Engine
+    from lamina.engine.shipping import Got, Tell
     from lamina.oci.reference import Reference
     from lamina.transfer.push import Manner
 
@@ -38,6 +39,32 @@ def jobs(args: Args) -> int | None:
     if count is not None and count < 1:
         raise args.refuse("jobs", "expected 1 or more")
     return count
+
+
+@contextmanager
+def watched(args: Args, name: Reference) -> Iterator[tuple[Tell, Callable[[Got], None]]]:
+    """The pull of an image that another command needs, told on stderr as Docker tells it."""
+
+    def say(text: str) -> None:
+        if not args.flag("quiet"):
+            print(text, file=sys.stderr)
+
+    if args.text("pull") != "always":
+        say(f"Unable to find image '{name.familiar()}' locally")
+    say(f"{name.tag or name.digest}: Pulling from {name.path}")
+
+    def done(got: Got) -> None:
+        picture.close()
+        say(f"Digest: {got.descriptor.digest}")
+        status = "Downloaded newer image" if got.is_new else "Image is up to date"
+        say(f"Status: {status} for {name.familiar()}")
+
+    picture = choose(args, "pull")
+    try:
+        yield picture.listen, done
+    except BaseException:
+        picture.close()
+        raise
 
 
 def pull(args: Args, engine: Engine) -> int:

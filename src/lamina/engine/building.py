@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Lock
 
 from lamina import build
 from lamina.build import BaseImage, Built, Graph, Listener, NamedContext, Options, Secret, Workshop
+from lamina.build import events as told
 from lamina.build.context import (
     Context,
     EmptyContext,
@@ -33,7 +35,12 @@ if TYPE_CHECKING:
     from lamina.build.outputs import Output
     from lamina.build.report import Report
     from lamina.engine.engine import Engine
+    from lamina.engine.shipping import Got
+    from lamina.oci.descriptor import Descriptor
     from lamina.oci.platform import Platform
+    from lamina.transfer.copy import Event
+
+    Find = Callable[[str, Platform], Descriptor]
 
 _REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
 
@@ -53,6 +60,7 @@ class BuildRequest:
     ca_bundle: Path | None = None
     proxies: tuple[tuple[str, str], ...] = ()
     runtime: str | None = None
+    pull: bool = False  # look for newer base images, and not only for those that are not here
     workers: int = 4
     words: tuple[str, ...] = ()  # what was typed to ask for it, for the report
 
@@ -62,7 +70,8 @@ def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryI
     names = [str(_with_tag(name)) for name in request.names]
     with ExitStack() as stack:
         spool = stack.enter_context(_spool(engine.root / "build"))
-        graph, contexts, place = _plan(engine, request, spool, stack)
+        find = _finder(engine, request.pull, listen)
+        graph, contexts, place = _plan(engine, request, spool, stack, find)
         workshop = Workshop(
             store=engine.store,
             snapshotter=engine.snapshotter,
@@ -97,17 +106,17 @@ def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryI
 
 
 def _plan(
-    engine: Engine, request: BuildRequest, spool: Path, stack: ExitStack
+    engine: Engine, request: BuildRequest, spool: Path, stack: ExitStack, find: Find
 ) -> tuple[Graph, dict[str, Context], str]:
     """What the build will do, where it takes files from, and the name of its Dockerfile's place."""
     context = _open_context(request, spool, stack)
     dockerfile, place, context = _read_dockerfile(request, context)
-    contexts, named = _named_contexts(engine, request)
+    contexts, named = _named_contexts(engine, request, find)
     contexts[""] = context
     graph = build.plan(
         dockerfile,
         request.options,
-        resolve=lambda name, platform: resolve(engine, name, platform),
+        resolve=lambda name, platform: resolve(engine, name, platform, find),
         contexts=named,
     )
     return graph, contexts, place
@@ -123,7 +132,8 @@ def foresee(engine: Engine, request: BuildRequest, path: str) -> tuple[Report, l
 
     with ExitStack() as stack:
         spool = stack.enter_context(_spool(engine.root / "build"))
-        graph, contexts, place = _plan(engine, request, spool, stack)
+        find = _finder(engine, False, lambda event: None)
+        graph, contexts, place = _plan(engine, request, spool, stack, find)
         last = report.find(engine.store, place)
         if last is None or [one.label for one in last.steps] != [one.label for one in graph.steps]:
             raise NotFound("this Dockerfile was not built as it is now", hint="build it first")
@@ -181,17 +191,54 @@ def _write(
 # -- images --------------------------------------------------------------------------------
 
 
-def resolve(engine: Engine, name: str, platform: Platform) -> BaseImage:
-    """The image of the store that a Dockerfile calls `name`."""
-    try:
-        descriptor = engine.store.names.find(name)
-    except NotFound as error:
-        raise NotFound(
-            f'image "{name}" is not in the store',
-            hint="put it there with `lamina load` or `lamina import`; pulling is not built yet",
-        ) from error
+def resolve(engine: Engine, name: str, platform: Platform, find: Find) -> BaseImage:
+    """The image that a Dockerfile calls `name`."""
+    descriptor = find(name, platform)
     image = view.load(engine.store.blobs, descriptor, platform=platform)
     return BaseImage(name, image)
+
+
+def _finder(engine: Engine, always: bool, listen: Listener) -> Find:
+    """Finds images here, and pulls those that are not, or with `always` all of them, once."""
+    pulled: dict[tuple[str, Platform], Descriptor] = {}
+
+    def find(name: str, platform: Platform) -> Descriptor:
+        from lamina.engine import shipping
+
+        if (name, platform) not in pulled:
+            found, _ = shipping.ensure(
+                engine, name, platform, always=always, watch=lambda ref: _watched(ref, listen)
+            )
+            pulled[name, platform] = found
+        return pulled[name, platform]
+
+    return find
+
+
+@contextmanager
+def _watched(
+    name: reference.Reference, listen: Listener
+) -> Iterator[tuple[Callable[[Event], None], Callable[[Got], None]]]:
+    """A pull told as one more step of the build."""
+    vertex, lock = f"pull {name}", Lock()
+    last: dict[str, str] = {}
+
+    def tell(event: Event) -> None:
+        digest, outcome = event.descriptor.digest.short, str(event.outcome)
+        with lock:
+            if last.get(digest) != outcome:
+                last[digest] = outcome
+                listen(
+                    told.Output(vertex, "stderr", f"{digest}: {outcome}\n".encode(), time.time())
+                )
+
+    listen(told.Started(vertex, f"[internal] pull {name.familiar()}", time.time()))
+    try:
+        yield tell, lambda got: None
+    except BaseException as error:
+        listen(told.Finished(vertex, time.time(), error=str(error) or type(error).__name__))
+        raise
+    listen(told.Finished(vertex, time.time()))
 
 
 # -- contexts ------------------------------------------------------------------------------
@@ -280,7 +327,7 @@ def _place(context: Context) -> str:
 
 
 def _named_contexts(
-    engine: Engine, request: BuildRequest
+    engine: Engine, request: BuildRequest, find: Find
 ) -> tuple[dict[str, Context], dict[str, NamedContext]]:
     contexts: dict[str, Context] = {}
     named: dict[str, NamedContext] = {}
@@ -288,7 +335,7 @@ def _named_contexts(
         kind, separator, rest = value.partition("://")
         if separator and kind == "docker-image":
             platform = request.options.platform or engine.platform
-            named[name] = NamedContext(resolve(engine, rest, platform))
+            named[name] = NamedContext(resolve(engine, rest, platform, find))
         elif separator and kind == "oci-layout":
             named[name] = NamedContext(_from_layout(engine, name, rest, request))
         elif value.startswith(_REMOTE) or separator or value.startswith("target:"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lamina.errors import NotFound, Unsupported
+from lamina.errors import NotFound
 from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from lamina.engine.engine import Engine
+    from lamina.engine.shipping import Watch
     from lamina.image.view import Image
     from lamina.oci.digest import Digest
     from lamina.run.commit import Wish
@@ -56,12 +57,14 @@ def listing(engine: Engine) -> list[tuple[Container, State]]:
     return list(ground.ledger.all())
 
 
-def create(engine: Engine, options: Options, *, starting: bool = False) -> Container:
-    """Make a container of an image that is here, unpacking its layers if need be."""
+def create(
+    engine: Engine, options: Options, *, starting: bool = False, watch: Watch | None = None
+) -> Container:
+    """Make a container of an image, pulled and unpacked if need be; `watch` shows a pull."""
     from lamina.run import create as room
     from lamina.run.ground import Base
 
-    image = _image(engine, options)
+    image = _image(engine, options, watch)
     chain = image.chain_id
     if chain is not None and not engine.snapshotter.has(chain):
         engine.unpack([(layer.descriptor, layer.diff_id) for layer in image.layers])
@@ -69,23 +72,19 @@ def create(engine: Engine, options: Options, *, starting: bool = False) -> Conta
     return room.create(ground_of(engine), options, base, starting=starting)
 
 
-def _image(engine: Engine, options: Options) -> Image:
+def _image(engine: Engine, options: Options, watch: Watch | None) -> Image:
     from lamina.oci import platform
 
     asked = platform.parse(options.platform) if options.platform else None
-    if options.pull == "always":
-        raise Unsupported(
-            '"--pull always" is not supported by this runtime',
-            hint='there is no registry client yet; bring images with "lamina load"',
-        )
-    try:
-        return engine.image(options.image, asked)[1]
-    except NotFound as error:
-        if options.pull == "never" or error.hint is not None:
-            raise
-        raise NotFound(
-            error.message, hint='there is no registry client yet; bring it with "lamina load"'
-        ) from None
+    if options.pull != "always":
+        try:
+            return engine.image(options.image, asked)[1]
+        except NotFound:
+            if options.pull == "never":
+                raise
+    from lamina.engine import shipping
+
+    return shipping.ensure(engine, options.image, asked, always=True, watch=watch)[1]
 
 
 def commit(engine: Engine, container: Container, wish: Wish, *, pausing: bool) -> Digest:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from lamina.engine import layers
-from lamina.errors import Invalid, NotFound
+from lamina.errors import Error, Invalid, NotFound
 from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.reference import Reference
@@ -17,6 +18,7 @@ from lamina.values import dataclass
 
 if TYPE_CHECKING:
     from lamina.engine.engine import Engine
+    from lamina.image.view import Image
     from lamina.oci.platform import Platform
     from lamina.remote.repository import Repository
     from lamina.snapshot.snapshotter import Snapshotter
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from lamina.transfer.push import Manner
 
 Tell = Callable[["Event"], None]
+Watched = AbstractContextManager[tuple[Tell, Callable[["Got"], None]]]
+Watch = Callable[[Reference], Watched]
+"""Shows a pull while the block lasts: gives who listens to events, and to what came of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,39 @@ def known(engine: Engine) -> Known:
 def wanted_name(text: str) -> Reference:
     """The reference to pull; a tag beside a digest is dropped, as Docker does."""
     return references.parse_pullable(text)
+
+
+def ensure(
+    engine: Engine,
+    text: str,
+    platform: Platform | None,
+    *,
+    always: bool = False,
+    watch: Watch | None = None,
+) -> tuple[Descriptor, Image]:
+    """The image that `text` means: the one here, or else, or `always`, its registry's."""
+    if not always:
+        try:
+            return engine.image(text, platform)
+        except NotFound as error:
+            missing = error
+    try:
+        name = wanted_name(text)
+    except Invalid:
+        # An ID can be looked for here only.
+        if always:
+            return engine.image(text, platform)
+        raise missing from None
+    try:
+        if watch is None:
+            engine.pull(name, platform=platform)
+        else:
+            with watch(name) as (tell, done):
+                done(engine.pull(name, platform=platform, tell=tell))
+    except Error as error:
+        error.message = f'image "{text}" cannot be pulled: {error.message}'
+        raise
+    return engine.image(str(name), platform)
 
 
 def tags_of(engine: Engine, text: str) -> list[Reference]:
