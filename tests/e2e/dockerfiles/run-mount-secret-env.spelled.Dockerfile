@@ -1,0 +1,3 @@
+FROM busybox:musl
+RUN printf "hush\n\n" > /token
+RUN echo "[]" > /gone
