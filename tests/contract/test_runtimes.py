@@ -82,6 +82,29 @@ def test_the_command_s_status_is_the_container_s(box: Box, status: int) -> None:
     assert box.sh(f"exit {status}").status == status
 
 
+def test_a_start_can_be_made_ready_before_it_is_known_what_to_start(box: Box) -> None:
+    reading, writing = os.pipe()
+    stdio = Stdio(None, writing, None)
+    waiting = box.runtime.ready(stdio)
+    bundle = box.plan("sh", "-c", "echo here; exit 4").bundle
+    with box.runtime.start(bundle, box.root, stdio, waiting) as process:
+        os.close(writing)
+        assert process.wait() == 4
+    assert os.read(reading, 100) == b"here\n"
+    os.close(reading)
+    waiting.dismiss()
+
+
+def test_what_was_made_ready_in_vain_leaves_nothing(box: Box) -> None:
+    before = sorted(os.listdir("/proc/self/fd"))
+    waiting = box.runtime.ready(Stdio())
+    assert len(_children()) == 1
+    waiting.dismiss()
+    waiting.dismiss()
+    assert not _children()
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_signal_s_status_is_128_and_its_number(box: Box) -> None:
     with box.start(Stdio(), "sleep", "60") as process:
         process.signal(signal.SIGKILL)

@@ -23,7 +23,10 @@ from lamina.run.prepared import Prepared
 from lamina.run.pump import Pump
 from lamina.run.removal import dismantle
 from lamina.run.state import LOST, State, Status
+from lamina.runtime import bpf
+from lamina.runtime.command import usual_filter
 from lamina.runtime.container import Process
+from lamina.runtime.host import look
 
 
 def serve(
@@ -34,6 +37,10 @@ def serve(
     `launcher` may own the container until then. What is prepared ends with this process.
     """
     try:
+        if prepared is not None:
+            # Likely to be needed, and there is time while the command makes the container.
+            ground.snapshotter()
+            bpf.compile(usual_filter(look()))
         heard = control.receive(conversation)
         if heard is None:
             return

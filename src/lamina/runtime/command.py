@@ -328,6 +328,12 @@ def _seccomp(options: Options, capabilities: tuple[str, ...], host: Host) -> oci
     return seccomp.load(options.seccomp, host.machine, frozenset(capabilities))
 
 
+def usual_filter(host: Host) -> oci.Seccomp:
+    """The filter of a container that asks for nothing special."""
+    capabilities, _ = _capabilities(Options(), host)
+    return seccomp.default(host.machine, frozenset(capabilities))
+
+
 def _namespaces(network: str) -> tuple[str, ...]:
     kinds = ("pid", "ipc", "uts", "mount", "cgroup")
     return (*kinds, "network") if network == "none" else kinds
