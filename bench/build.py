@@ -1,7 +1,8 @@
 """A build of eight instructions: from nothing, fully cached, and with its last COPY changed.
 
 Lamina beside buildah and podman where they are installed, each with its own cache, A B A B after a
-warm-up; whole processes, wall time, medians. `lamina --version` beside a bare interpreter last.
+warm-up; whole processes, wall time, medians. `lamina --version` and
+`lamina images` beside a bare interpreter last.
 """
 
 from __future__ import annotations
@@ -82,8 +83,14 @@ def main() -> None:
             ("last COPY changed", False, True),
         ):
             report(title, measure(commands, context, fresh=fresh, change=change))
-    version = measure_pair([*LAMINA, "--version"], [sys.executable, "-I", "-c", "pass"])
-    report("start-up", dict(zip(("lamina --version", "python -I -c pass"), version, strict=True)))
+        images = [*LAMINA, "--root", str(place / "lamina"), "images"]
+        bare = [sys.executable, "-I", "-c", "pass"]
+        for name, command in (
+            ("lamina --version", [*LAMINA, "--version"]),
+            ("lamina images", images),
+        ):
+            pair = measure_pair(command, bare)
+            report("start-up", dict(zip((name, "python -I -c pass"), pair, strict=True)))
 
 
 def measure(

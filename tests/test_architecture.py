@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 HEAVY = (
-    *("asyncio", "dataclasses", "email", "http", "inspect", "rich", "shutil", "ssl"),
-    *("subprocess", "tarfile", "tempfile", "typing", "urllib3"),
+    *("asyncio", "dataclasses", "email", "hashlib", "http", "inspect", "rich", "shutil"),
+    *("socket", "ssl", "subprocess", "tarfile", "tempfile", "typing", "urllib3"),
 )
 
 
