@@ -671,3 +671,40 @@ def test_the_processes_are_those_in_its_namespace(box: Box) -> None:
     eventually(lambda: len(pids(first)) == 2)
     assert first.pid in pids(first)
     assert os.getpid() not in pids(first)
+
+
+_LAUNCH = """
+import os, signal, sys
+from pathlib import Path
+from lamina.engine import Engine, Settings, containers
+from lamina.fs import syscalls
+from lamina.run.launcher import Launcher
+from lamina.run.options import Options
+
+syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)  # who is left by others comes to this process
+signal.alarm(20)
+if not os.fork():
+    with Engine(Settings(Path(sys.argv[1]))) as engine:
+        options = Options(image="box", command=("true",), network="none")
+        launcher = Launcher(containers.ground_of(engine), options)
+        if sys.argv[2] == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        launcher.close()
+    os._exit(0)
+ended = 0
+while True:
+    try:
+        os.wait()
+    except ChildProcessError:
+        break
+    ended += 1
+print(ended)
+"""
+
+
+@pytest.mark.parametrize("how", ["closed", "killed"])
+def test_what_waits_for_a_command_ends_with_it(engine: Engine, how: str) -> None:
+    words = [sys.executable, "-c", _LAUNCH, str(engine.root), how]
+    out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    # The command, its watcher, the interpreter of the container, and the fork between if killed.
+    assert int(out) == (4 if how == "killed" else 3)
