@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from lamina.errors import Error
 from lamina.run import control
 from lamina.run.container import Container
 from lamina.run.control import Conversation
-from lamina.run.failures import told
 from lamina.run.ground import Ground
 from lamina.run.owner import Owner
 from lamina.run.prepared import Prepared
@@ -81,9 +81,8 @@ class Launcher:
                 # First of all, for it takes the longest; what the watcher needs comes meanwhile.
                 try:
                     prepared = Prepared(ground, options)
-                except Exception as error:  # noqa: BLE001  # said to the one who waits for it
-                    control.send(conversation, told(error))
-                    return
+                except Error:
+                    pass  # the start itself will say so, and put it on record
             from lamina.run import monitor
 
             monitor.serve(ground, conversation, me, prepared)

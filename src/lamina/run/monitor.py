@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lamina.errors import Conflict
+from lamina.errors import Conflict, Error
 from lamina.run import control, freezer
 from lamina.run.bundle import plan_of, root_of, write_created
 from lamina.run.container import Container
@@ -38,9 +38,7 @@ def serve(
     """
     try:
         if prepared is not None:
-            # Likely to be needed, and there is time while the command makes the container.
-            ground.snapshotter()
-            bpf.compile(usual_filter(look()))
+            _look_ahead(ground)
         heard = control.receive(conversation)
         if heard is None:
             return
@@ -53,16 +51,24 @@ def serve(
     watcher.live(conversation, attached=packet["attached"])
 
 
+def _look_ahead(ground: Ground) -> None:
+    """Make what is likely to be needed, while the command makes the container."""
+    try:
+        ground.snapshotter()
+        bpf.compile(usual_filter(look()))
+    except Error:
+        pass  # the start itself will say so, and put it on record
+
+
 class Watcher:
     """One container's life, in a process that does nothing else."""
 
     def __init__(
         self, ground: Ground, container: Container, prepared: Prepared | None = None
     ) -> None:
-        """Closes what is prepared."""
         self.ground = ground
         self.container = container
-        self.prepared = prepared or Prepared(ground, container.options)
+        self._prepared = prepared
         self.ledger = ground.ledger
         self.directory = self.ledger.directory(container.id)
 
@@ -103,7 +109,8 @@ class Watcher:
 
     def _run(self, pump: Pump) -> tuple[int, bool]:
         """Start it and wait for its end: its exit status, and whether memory ran out."""
-        ground, container, prepared = self.ground, self.container, self.prepared
+        ground, container = self.ground, self.container
+        prepared = self._prepared or Prepared(ground, container.options)
         streams = prepared.streams
         try:
             root = root_of(ground, container)

@@ -276,7 +276,7 @@ class Runtime(Protocol):
     def name(self) -> str: ...
 
     def ready(self, stdio: Stdio) -> Waiting:
-        """Begin already what a `start` with this `stdio` takes in any case; StartFailed.
+        """Begin already what a `start` with this `stdio` takes in any case; StartFailed, Denied.
 
         For a caller who does not know the bundle yet; who dismisses it, used or not.
         """

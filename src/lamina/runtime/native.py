@@ -33,6 +33,7 @@ class Native:
 
     def ready(self, stdio: Stdio) -> Waiting:
         """As `Runtime.ready`."""
+        host.check_rights(host.look())
         return Waiting("init", stdio)
 
     def start(

@@ -41,6 +41,7 @@ class Runc:
 
     def ready(self, stdio: Stdio) -> Waiting:
         """As `Runtime.ready`."""
+        host.check_rights(host.look())
         return Waiting("shim", stdio)
 
     def start(
