@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import pytest
 from tests.registry import serving
@@ -26,7 +26,7 @@ from lamina.store.memory import Memory
 NAME = "docker.io/library/alpine:3.20"
 
 
-class Place(Fetcher, Pusher, Resolver, Tagger, Protocol):
+class Place(Fetcher, Pusher, Resolver, Tagger):
     """All that a place can be."""
 
 
