@@ -60,6 +60,7 @@ class Made:
 
     root: Descriptor
     content: Mapping[Digest, bytes]  # manifests, configs and layers
+    documents: Mapping[Digest, str]  # media types of manifests and indexes, children first
 
     @property
     def digest(self) -> Digest:
@@ -101,7 +102,7 @@ def image(
     content[document.digest] = document.raw
     content[manifest.digest] = manifest.raw
     root = replace(manifest.descriptor(), platform=made.platform)
-    return Made(root, content)
+    return Made(root, content, {manifest.digest: manifest.media_type})
 
 
 def index(
@@ -115,7 +116,12 @@ def index(
         tuple(one.root for one in images), media_type=media_type, annotations=annotations
     )
     content = {digest: data for one in images for digest, data in one.content.items()}
-    return Made(document.descriptor(), {**content, document.digest: document.raw})
+    documents = {digest: kind for one in images for digest, kind in one.documents.items()}
+    return Made(
+        document.descriptor(),
+        {**content, document.digest: document.raw},
+        {**documents, document.digest: document.media_type},
+    )
 
 
 def layer(
