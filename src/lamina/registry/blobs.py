@@ -5,7 +5,7 @@ A place of blobs knows nothing of repositories. What is new in it is safe from g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -29,7 +29,11 @@ class Blobs(Protocol):
         ...
 
     def put(self, digest: Digest, data: bytes) -> None:
-        """Keep `data`, which is known to have this digest; on the disk when it returns."""
+        """Keep `data`, which is known to have this digest."""
+        ...
+
+    def settle(self, algorithms: Collection[str]) -> None:
+        """Make what has digests of these algorithms last through a power cut."""
         ...
 
     def kept(self) -> AbstractContextManager[None]:

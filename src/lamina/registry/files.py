@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from lamina import store
 from lamina.fs import lock
+from lamina.fs.atomic import sync_directory
 from lamina.fs.faults import told
 from lamina.fs.owner import Owner
 from lamina.oci.digest import Digest
-from lamina.registry.uploads import FileUploads
+from lamina.registry.uploads import ALGORITHMS, FileUploads
 
 
 class FileBlobs:
@@ -42,8 +43,11 @@ class FileBlobs:
             with self._blobs.ingest() as ingest:
                 ingest.write(data)
                 ingest.commit(digest, trusted=True)
+
+    def settle(self, algorithms: Collection[str]) -> None:
         with told(str(self._root)):
-            self._blobs.sync()  # the names of the blobs that it refers to, too
+            for algorithm in {*algorithms}.intersection(ALGORITHMS):
+                sync_directory(self._root / "blobs" / algorithm)
 
     @contextmanager
     def kept(self) -> Iterator[None]:

@@ -102,8 +102,8 @@ class Repository:
         if is_old and not self._metadata.renew(self.name, link.digest, at=now):
             raise NoBlob(self.name, link.digest)
 
-    def mount(self, text: str, source: str | None, may_see: Callable[[str], bool]) -> bool:
-        """Let this repository see a blob of `source`, or of any other; whether there is one.
+    def mount(self, text: str, source: str | None, may_see: Callable[[str], bool]) -> Link | None:
+        """Let this repository see a blob of `source`, or of any other; None if there is none.
 
         Only a repository that `may_see` allows counts.
         """
@@ -111,7 +111,8 @@ class Repository:
         sources = self._metadata.holders(digest) if source is None else [source]
         allowed = [name for name in sources if may_see(name)]
         now = self._registry.now()
-        return self._metadata.mount(self.name, digest, allowed, at=now) is not None
+        size = self._metadata.mount(self.name, digest, allowed, at=now)
+        return None if size is None else Link(digest, size, now)
 
     def begin(self, algorithm: str = "sha256") -> str:
         """Begin an upload; its session."""
@@ -130,16 +131,17 @@ class Repository:
         """An upload, to write to; NoUpload, or UploadBusy."""
         return self._registry.uploads.resume(self.name, session)
 
-    def finish(self, upload: Upload, digest: Digest) -> int:
-        """Make an upload a blob of this repository; its size. WrongDigest ends the upload."""
+    def finish(self, upload: Upload, digest: Digest) -> Link:
+        """Make an upload a blob of this repository. WrongDigest ends the upload."""
         with self._blobs.kept():
             try:
                 size = upload.commit(digest)
             except WrongDigest:
                 upload.discard()
                 raise
-            self._metadata.link(self.name, digest, size, at=self._registry.now())
-        return size
+            now = self._registry.now()
+            self._metadata.link(self.name, digest, size, at=now)
+        return Link(digest, size, now)
 
     def put_manifest(
         self,
@@ -164,6 +166,7 @@ class Repository:
         accepted = document.read(raw, media_type, found)
         with self._blobs.kept():
             self._blobs.put(found, raw)
+            self._blobs.settle({found.algorithm} | {each.algorithm for each in accepted.blobs})
             self._metadata.keep(
                 self.name,
                 accepted,

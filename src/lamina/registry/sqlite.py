@@ -175,11 +175,13 @@ class SQLite:
         return [row[0] for row in rows]
 
     def graph(self, name: str) -> Graph:
-        # One transaction, so that edges fit the nodes; IMMEDIATE is no need of it, but simple.
-        with self._database.transaction() as connection:
+        with self._database.snapshot() as connection:
             return _graph(connection, name)
 
     def sweep(self, name: str, judge: Callable[[Graph], Dead]) -> Dead:
+        dead = judge(self.graph(name))
+        if not dead.manifests and not dead.blobs:
+            return dead  # what nearly always is so, and keeps no push waiting
         with self._database.transaction(durable=True) as connection:
             dead = judge(_graph(connection, name))
             for digest in dead.manifests:

@@ -64,20 +64,10 @@ class FileUploads:
         total = 0
         for entry in os.scandir(self.directory):
             try:
-                fd = os.open(entry.path, os.O_RDWR | os.O_CLOEXEC)
+                if entry.stat().st_mtime_ns < before:
+                    total += _expire(entry.path, before, dry_run=dry_run)
             except FileNotFoundError:
                 continue
-            try:
-                flock(fd, LOCK_EX | LOCK_NB)
-                found = os.fstat(fd)
-                if found.st_mtime_ns < before and _is_still(entry.path, fd):
-                    total += found.st_size
-                    if not dry_run:
-                        os.unlink(entry.path)
-            except BlockingIOError:
-                continue
-            finally:
-                os.close(fd)
         return total
 
     def path(self, session: str) -> str:
@@ -186,6 +176,23 @@ class _States:
         with self._lock:
             found = self._states.pop(session, None)
         return found[1] if found is not None and found[0] == offset else None
+
+
+def _expire(path: str, before: int, *, dry_run: bool) -> int:
+    """Throw one upload away unless somebody is just going on with it; its bytes."""
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        flock(fd, LOCK_EX | LOCK_NB)
+        found = os.fstat(fd)
+        if found.st_mtime_ns >= before or not _is_still(path, fd):
+            return 0
+        if not dry_run:
+            os.unlink(path)
+        return found.st_size
+    except BlockingIOError:
+        return 0
+    finally:
+        os.close(fd)
 
 
 def _is_still(path: str, fd: int) -> bool:

@@ -37,8 +37,8 @@ async def start(app: App, request: Request, endpoint: Endpoint) -> Answer:
     if mounted is not None:
         source = request.parameter("from")
         may_see = app.may_pull(request)
-        if await app.in_thread(repository.mount, mounted, source, may_see):
-            link = repository.blob(mounted)
+        link = await app.in_thread(repository.mount, mounted, source, may_see)
+        if link is not None:
             app.tell("mount", request, endpoint.name, link, None)
             return _created(endpoint.name, link.digest)
     text = request.parameter("digest")
@@ -215,8 +215,8 @@ async def _receive(app: App, request: Request, upload: Upload) -> None:
 async def _finish(
     app: App, request: Request, repository: Repository, upload: Upload, digest: Digest
 ) -> Answer:
-    await app.in_thread(repository.finish, upload, digest)
-    app.tell("push", request, repository.name, repository.blob(digest), None)
+    link = await app.in_thread(repository.finish, upload, digest)
+    app.tell("push", request, repository.name, link, None)
     return _created(repository.name, digest)
 
 

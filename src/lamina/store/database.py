@@ -75,6 +75,17 @@ class Database:
                 with _begun(connection):
                     yield connection
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """A read transaction: all of its SELECTs see one moment, and nobody waits for it."""
+        with self._told():
+            connection = self._connection()
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("ROLLBACK")
+
     def close(self) -> None:
         """Close the calling thread's connection; it opens again when needed."""
         held = getattr(self._local, "held", None)
