@@ -30,6 +30,7 @@ GROUPS = {
     "ignore": "Understand ignore files",
     "image": "Manage images",
     "registry": "Look after a registry",
+    "manifest": "Manage manifests in registries",
     "system": "Manage the store as a whole",
 }
 
@@ -37,6 +38,8 @@ _C = "lamina.cli.containers:"
 _I = "lamina.cli.images:"
 _L = "lamina.cli.looking:"
 _W = "lamina.cli.why:"
+_M = "lamina.cli.manifest:"
+_R = "lamina.cli.remote:"
 _S = "lamina.cli.shipping:"
 
 ENTRIES = (
@@ -106,6 +109,9 @@ ENTRIES = (
     ),
     Entry("pull", "Get an image from a registry", _S + "PULL", ("image pull",), True),
     Entry("push", "Send an image to a registry", _S + "PUSH", ("image push",), True),
+    Entry("copy", "Copy an image between places", _R + "COPY", ("image copy",)),
+    Entry("tags", "List the tags of a repository", _R + "TAGS", ("image tags",)),
+    Entry("catalog", "List the repositories of a registry", _R + "CATALOG"),
     Entry("tag", "Give an image one more name", _I + "TAG", ("image tag",)),
     Entry(
         "rmi",
@@ -145,6 +151,13 @@ ENTRIES = (
         "lamina.cli.inspection:IMAGE_INSPECT",
     ),
     Entry("ignore explain", "Say which line of an ignore file decides", _W + "IGNORE_EXPLAIN"),
+    Entry("manifest inspect", "Show a manifest in a registry", _M + "INSPECT"),
+    Entry("manifest get", "Print a manifest as it is, to the byte", _M + "GET"),
+    Entry("manifest digest", "Print which digest a tag has", _M + "DIGEST"),
+    Entry("manifest rm", "Delete manifests or tags from a registry", _M + "RM"),
+    Entry("manifest create", "Make an index of images in registries", _M + "CREATE"),
+    Entry("manifest annotate", "Not built yet", _M + "ANNOTATE"),
+    Entry("manifest push", "Not built yet", _M + "PUSH"),
     Entry("image prune", "Remove images that nothing uses", "lamina.cli.system:IMAGE_PRUNE"),
     Entry(
         "builder prune", "Remove build cache", "lamina.cli.system:BUILDER_PRUNE", ("buildx prune",)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _FORMAT = Flag("format", "f", help="How to show each: 'json' or a Go template")
 _SIZE = Flag("size", "s", Kind.BOOL, "Show how large the files of containers are")
+_REMOTE = Flag("remote", kind=Kind.BOOL, help="Look at images in their registries, not here")
 _TYPE = Flag("type", help="What the names are of: 'image' or 'container'")
 _MAPS = frozenset({"Labels", "Annotations", "ExposedPorts", "Volumes"})
 
@@ -32,6 +33,10 @@ def inspect(args: Args, engine: Engine) -> int:
     if kind not in (None, "", "image", "container"):
         raise args.refuse("type", 'expected "image" or "container"')
     platform = platform_of(args)
+    if args.flag("remote"):
+        if kind == "container":
+            raise args.misused("--remote is about images, and not about containers")
+        return _show(args, [lambda text: remote_document(engine, text, platform)], "image")
     looks: list[Look] = []
     if kind != "image":
         looks.append(lambda text: engine.inspect_container(text, with_size=args.flag("size")))
@@ -42,6 +47,8 @@ def inspect(args: Args, engine: Engine) -> int:
 
 def inspect_images(args: Args, engine: Engine) -> int:
     platform = platform_of(args)
+    if args.flag("remote"):
+        return _show(args, [lambda text: remote_document(engine, text, platform)], "image")
     return _show(args, [lambda text: image_document(engine, text, platform)], "image")
 
 
@@ -54,13 +61,13 @@ def inspect_containers(args: Args, engine: Engine) -> int:
 INSPECT = Command(
     run=inspect,
     usage="NAME|ID [NAME|ID...]",
-    flags=(_FORMAT, _SIZE, _TYPE, PLATFORM),
+    flags=(_FORMAT, _SIZE, _TYPE, PLATFORM, _REMOTE),
     arguments=(1, None),
 )
 IMAGE_INSPECT = Command(
     run=inspect_images,
     usage="IMAGE [IMAGE...]",
-    flags=(_FORMAT, PLATFORM),
+    flags=(_FORMAT, PLATFORM, _REMOTE),
     arguments=(1, None),
 )
 CONTAINER_INSPECT = Command(
@@ -129,6 +136,19 @@ def _lenient(value: Value, name: str = "") -> Value:
     return value
 
 
+def remote_document(engine: Engine, text: str, platform: Platform | None) -> dict[str, Value]:
+    """What `docker image inspect` would say of an image in its registry; no layer is fetched.
+
+    The size is that of the layers as they would be fetched.
+    """
+    from lamina.engine import shipping
+
+    name, descriptor, image = shipping.look(engine, text, platform)
+    return _document(
+        image, descriptor, [str(name)] if name.tag is not None else [], image.size, tagged=0
+    ) | {"RepoDigests": [f"{name.familiar_name}@{descriptor.digest}"]}
+
+
 def image_document(engine: Engine, text: str, platform: Platform | None) -> dict[str, Value]:
     """What `docker image inspect` says of one image."""
     from lamina.engine import local
@@ -142,6 +162,12 @@ def image_document(engine: Engine, text: str, platform: Platform | None) -> dict
         if named.descriptor.digest == descriptor.digest and named.name is not None
     ]
     size = local.content_size(store, image.layers)
+    return _document(image, descriptor, names, size, tagged=max(tagged, default=0))
+
+
+def _document(
+    image: Image, descriptor: Descriptor, names: Sequence[str], size: int, *, tagged: int
+) -> dict[str, Value]:
     config = image.config
     history = config.history[-1] if config.history else None
     document: dict[str, Value] = {
@@ -159,7 +185,7 @@ def image_document(engine: Engine, text: str, platform: Platform | None) -> dict
         "OsVersion": image.platform.os_version,
         "Size": size,
         "RootFS": {"Type": "layers", "Layers": [str(one) for one in config.diff_ids]},
-        "Metadata": {"LastTagTime": _time(max(tagged, default=0))},
+        "Metadata": {"LastTagTime": _time(tagged)},
         "Descriptor": {
             "mediaType": descriptor.media_type,
             "digest": str(descriptor.digest),

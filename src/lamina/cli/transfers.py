@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lamina.cli.command import Args
     from lamina.oci.digest import Digest
 
+_DOCUMENTS = types.CONFIGS | types.MANIFESTS | types.INDEXES
 _INTERVAL = 0.1  # seconds between two pictures
 _ENDS = frozenset({Outcome.DONE, Outcome.PRESENT, Outcome.MOUNTED, Outcome.UNPACKED})
 _PULL = {
@@ -77,7 +78,7 @@ def choose(args: Args, what: str, environment: Mapping[str, str] = os.environ) -
 
 def _is_layer(event: Event) -> bool:
     """Whether a person wants to see it: documents come and go in no time."""
-    return event.descriptor.media_type not in types.CONFIGS
+    return event.descriptor.media_type not in _DOCUMENTS
 
 
 class Quiet:

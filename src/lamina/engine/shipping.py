@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lamina.engine.engine import Engine
     from lamina.image.view import Image
     from lamina.oci.platform import Platform
-    from lamina.remote.repository import Repository
     from lamina.snapshot.snapshotter import Snapshotter
     from lamina.store import Store
     from lamina.transfer.copy import Event
@@ -113,8 +112,12 @@ def pull(
     every: bool,
     workers: int | None,
     tell: Tell,
+    given: Reference | None = None,
 ) -> Got:
-    """Get the image `name` means, with all its layers, unpacked where this user may; name it."""
+    """Get the image `name` means, with all its layers, unpacked where this user may.
+
+    It is called so here too, or as `given` says; by a digest alone it has no name.
+    """
     from lamina.transfer import pull as verb
 
     store = engine.store
@@ -127,9 +130,10 @@ def pull(
     )
     with store.lease("pull"):
         pulled = verb.pull(store, repository, str(name), wanted, keep=_keeper(store), tell=tell)
-        is_new = _is_new(store, name, pulled.root) or pulled.moved > 0
-        if name.tag is not None:
-            store.names.tag(str(name), pulled.root)
+        called = given or name
+        is_new = _is_new(store, called, pulled.root) or pulled.moved > 0
+        if called.tag is not None:
+            store.names.tag(str(called), pulled.root)
         else:
             store.names.keep(pulled.root)
         _remember(engine, pulled.root, name)
@@ -213,10 +217,13 @@ def push(
     return Sent(name, there)
 
 
-def remote_image(
+def look(
     engine: Engine, text: str, platform: Platform | None
-) -> tuple[Reference, Repository, Descriptor]:
-    """What `text` means in its registry, resolved but not fetched."""
+) -> tuple[Reference, Descriptor, Image]:
+    """The image that `text` means in its registry, without its layers."""
+    from lamina.image import view
+
     name = references.parse_pullable(text)
     repository = engine.remotes.repository(name)
-    return name, repository, repository.resolve(str(name))
+    root = repository.resolve(str(name))
+    return name, root, view.load(repository, root, platform=platform or engine.platform)

@@ -23,7 +23,7 @@ from lamina.oci.platform import Platform
 from lamina.oci.reference import Reference
 from lamina.values import dataclass, replace
 
-Images = Iterable[tuple[Descriptor, Sequence[str]]]  # what to write, and its references
+Images = Iterable[tuple[Descriptor, Sequence[str]]]  # what to write, and its references or :tags
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _BLOCK = 512  # bytes
@@ -57,7 +57,9 @@ def write_docker_archive(
     entries: list[dict[str, object]] = []
     for descriptor, names in chosen:
         image = view.load(fetcher, descriptor, platform=platform)
-        entries.append(_docker_entry(image, [reference.parse(name) for name in names]))
+        entries.append(
+            _docker_entry(image, [reference.parse(name) for name in names if name[:1] != ":"])
+        )
     documents = {"index.json": _index(chosen), "manifest.json": document.dump_array(entries)}
     _write_tar(fetcher, _blobs(fetcher, chosen), documents, out)
 
@@ -125,6 +127,9 @@ def _entries(images: Images) -> Iterator[Descriptor]:
     for descriptor, names in images:
         bare = replace(descriptor, annotations={})
         for name in names:
+            if name.startswith(":"):  # a tag alone: what a layout calls an image without a name
+                yield replace(bare, annotations={_REF_NAME: name[1:]})
+                continue
             full = str(reference.parse(name).with_default_tag())
             yield replace(bare, annotations={_IMAGE_NAME: full, _REF_NAME: _label(name)})
         if not names:

@@ -13,7 +13,7 @@ from lamina.oci.digest import Digest
 from lamina.oci.manifest import Index, Manifest
 
 _DEPTH_LIMIT = 8
-_DOCUMENTS = media_type.MANIFESTS | media_type.INDEXES
+DOCUMENTS = media_type.MANIFESTS | media_type.INDEXES
 
 
 def children(found: Manifest | Index) -> tuple[Descriptor, ...]:
@@ -52,7 +52,7 @@ def _walk(
     if depth > _DEPTH_LIMIT:
         raise Invalid(f"manifests lie more than {_DEPTH_LIMIT} deep in one another")
     seen.add(descriptor.digest)
-    if descriptor.media_type in _DOCUMENTS:
+    if descriptor.media_type in DOCUMENTS:
         try:
             found = fetch.manifest(fetcher, descriptor)
         except NotFound:

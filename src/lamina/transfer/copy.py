@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import BinaryIO, cast
 
@@ -11,6 +12,7 @@ from lamina.oci.content import Fetcher, Pusher
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
 from lamina.oci.manifest import Index
+from lamina.transfer.side import Stop, side_by_side
 from lamina.values import dataclass
 
 
@@ -54,26 +56,101 @@ def copy(
     sparse: bool = False,
     choose: Callable[[Index], Iterable[Descriptor]] | None = None,
     tell: Callable[[Event], None] | None = None,
+    workers: int = 1,
 ) -> Copied:
     """Copy `root` and all it leads to; nothing is copied that `target` has.
 
-    Children go first, so that a copy cut short leaves no pointer to nothing, and can be repeated.
-    `sparse` and `choose` are `image.graph.walk`'s. NotFound if something is not in `source`,
-    Corrupt if it is not what its descriptor says.
+    Children go first, so that a copy cut short leaves no pointer to nothing, and can be repeated;
+    blobs of one document go side by side. `sparse` and `choose` are `image.graph.walk`'s.
+    NotFound if something is not in `source`, Corrupt if it is not what its descriptor says.
     """
-    moved = size = present = 0
+    work = _Copy(source, target, tell or _nobody)
+    waiting: list[Descriptor] = []
     for descriptor in graph.walk(source, root, sparse=sparse, choose=choose):
-        if target.has(descriptor.digest):
-            present += 1
-            if tell is not None:
-                tell(Event(descriptor, Outcome.PRESENT, descriptor.size))
+        if workers > 1 and descriptor.media_type not in graph.DOCUMENTS:
+            waiting.append(descriptor)
             continue
-        with source.open(descriptor) as stream:
-            target.push(descriptor, watched(stream, descriptor, tell) if tell else stream)
-        moved, size = moved + 1, size + descriptor.size
-        if tell is not None:
-            tell(Event(descriptor, Outcome.DONE, descriptor.size))
-    return Copied(root, moved, size, present)
+        work.all(waiting, workers)
+        waiting = []
+        work.one(descriptor)
+    work.all(waiting, workers)
+    return Copied(root, work.moved, work.bytes, work.present)
+
+
+def _nobody(event: Event) -> None:
+    """Nobody listens."""
+
+
+class _Copy:
+    """One copy at work, and what it has come to."""
+
+    def __init__(self, source: Fetcher, target: Pusher, tell: Callable[[Event], None]) -> None:
+        self._source = source
+        self._target = target
+        self._listener = tell
+        self._stop = Stop()
+        self._lock = threading.Lock()
+        self.moved = self.bytes = self.present = 0
+
+    def all(self, descriptors: Sequence[Descriptor], workers: int) -> None:
+        jobs = [lambda one=one: self.one(one) for one in descriptors]
+        side_by_side(jobs, workers, self._stop)
+
+    def one(self, descriptor: Descriptor) -> None:
+        if self._target.has(descriptor.digest):
+            with self._lock:
+                self.present += 1
+            self._tell(Event(descriptor, Outcome.PRESENT, descriptor.size))
+            return
+        with Reopened(self._source, descriptor) as stream:
+            readable = cast("BinaryIO", stream)
+            self._target.push(descriptor, watched(readable, descriptor, self._tell))
+        with self._lock:
+            self.moved += 1
+            self.bytes += descriptor.size
+        self._tell(Event(descriptor, Outcome.DONE, descriptor.size))
+
+    def _tell(self, event: Event) -> None:
+        self._stop.check()
+        self._listener(event)
+
+
+class Reopened:
+    """Content that can be read again from its beginning, for the source is asked again then.
+
+    It is asked for nothing before the first read, as a registry may have a better way.
+    """
+
+    def __init__(self, source: Fetcher, descriptor: Descriptor) -> None:
+        self._source = source
+        self._descriptor = descriptor
+        self._stream: BinaryIO | None = None
+
+    def __enter__(self) -> Reopened:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self._stream is None:
+            self._stream = self._source.open(self._descriptor)
+        return self._stream.read(size)
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return 0
+
+    def seek(self, offset: int) -> int:
+        """Go back to the beginning, which is the only place to go to."""
+        assert offset == 0
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = None
+        return 0
 
 
 def watched(stream: BinaryIO, descriptor: Descriptor, tell: Callable[[Event], None]) -> BinaryIO:

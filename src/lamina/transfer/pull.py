@@ -30,7 +30,6 @@ from lamina.values import dataclass
 
 WORKERS = 4  # layers at a time
 _LIMIT = max(MANIFEST_LIMIT, CONFIG_LIMIT)
-_DOCUMENTS = types.MANIFESTS | types.INDEXES
 Tell = Callable[[Event], None]
 
 
@@ -140,7 +139,7 @@ class _Pull:
         landing = self._landing(root, order)
         layers = landing.layers if landing is not None else ()
         numbers = {layer.descriptor.digest: at for at, layer in enumerate(layers)}
-        blobs = [one for one in order if one.media_type not in _DOCUMENTS]
+        blobs = [one for one in order if one.media_type not in graph.DOCUMENTS]
         jobs = self._jobs(blobs, landing, numbers)
         try:
             side_by_side(jobs, self.wanted.workers, self.stop)

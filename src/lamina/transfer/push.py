@@ -27,7 +27,6 @@ from lamina.transfer.side import Job, Stop, side_by_side
 from lamina.values import dataclass, replace
 
 WORKERS = 4  # layers at a time
-_DOCUMENTS = types.MANIFESTS | types.INDEXES
 _PLAIN = frozenset({types.OCI_LAYER, types.DOCKER_LAYER})
 _COMPRESSED = {
     (types.OCI_LAYER, "gzip"): types.OCI_LAYER_GZIP,
@@ -134,9 +133,9 @@ def push(
     """
     order = list(graph.walk(store.blobs, root))
     job = _Push(store, target, manner, known, repository, tell)
-    job.blobs([one for one in order if one.media_type not in _DOCUMENTS and _has(store, one)])
+    job.blobs([one for one in order if one.media_type not in graph.DOCUMENTS and _has(store, one)])
     for one in order:
-        if one.media_type in _DOCUMENTS:
+        if one.media_type in graph.DOCUMENTS:
             is_root = one.digest == root.digest
             job.document(one, reference if is_root and reference is not None else None)
     return job.sent[root.digest]
