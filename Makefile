@@ -38,7 +38,9 @@ bench: .venv/ready
 	$(PYTHON) -m bench
 
 docs: .venv/ready
+	@scripts/setup packages $(PEERS)
 	$(PYTHON) -m tests.conformance.report docs/conformance.md
+	LAMINA_DOCS=1 $(PYTHON) -m pytest -m "" tests/interop
 
 clean:
 	rm -rf .venv build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache

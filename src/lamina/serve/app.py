@@ -215,6 +215,8 @@ class App:
         if self._warning is not None and request.endpoint is not None:
             answer.headers["warning"] = f'299 - "{self._warning}"'
         if request.has_body and not request.is_drained:
+            await request.discard()
+        if request.has_body and not request.is_drained:
             # What is left of the body would be taken for the next request.
             answer.headers["connection"] = "close"
         return answer, failure

@@ -22,6 +22,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _FIELDS = 200  # of a query
+_WORTH = 4 << 20  # bytes of a body that are read to throw them away
+_LINGER = 5.0  # seconds that this may take
 
 
 class BadRequest(Invalid):
@@ -148,6 +150,25 @@ class Request:
             if self.received > limit:
                 raise TooLarge(what, limit)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def discard(self) -> None:
+        """Read what is left of a body that nobody wants, as far as that is worth it.
+
+        A client that is still sending hears no answer: it is given the time to end. Not one that
+        asked first whether to send at all.
+        """
+        if self.header("expect") is not None and not self.received:
+            return
+        if (self.length or 0) > _WORTH:
+            return
+        start = self.received
+        try:
+            async with asyncio.timeout(_LINGER):
+                async for _ in self.pieces():
+                    if self.received - start > _WORTH:
+                        return
+        except (TimeoutError, Invalid, Slow):
+            pass
 
     @property
     def host(self) -> str:
