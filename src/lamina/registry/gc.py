@@ -64,6 +64,7 @@ def reasons(
     for tag, digest in sorted(graph.tags.items()):
         if digest in graph.nodes:
             found.setdefault(digest, Reason(Cause.TAG, tag=tag))
+    _spread(graph, found)  # first, for a tag is what people want to hear of
     for digest, node in graph.nodes.items():
         if node.pushed >= before:
             found.setdefault(digest, Reason(Cause.RECENT, until=node.pushed + grace))

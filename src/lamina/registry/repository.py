@@ -92,14 +92,16 @@ class Repository:
 
     # -- pushing -------------------------------------------------------------------------------
 
+    def is_aging(self, link: Link) -> bool:
+        """Whether a quarter of the time is over that a blob counts as new."""
+        return self._registry.now() - link.linked > self._registry.grace // 4
+
     def renew(self, link: Link) -> None:
-        """Let a blob that somebody relies on count as new, if it is not quite new; NoBlob.
+        """Let a blob that somebody relies on count as new again; NoBlob if it is gone.
 
         Who has seen it is going to push a manifest that refers to it.
         """
-        now = self._registry.now()
-        is_old = now - link.linked > self._registry.grace // 4
-        if is_old and not self._metadata.renew(self.name, link.digest, at=now):
+        if not self._metadata.renew(self.name, link.digest, at=self._registry.now()):
             raise NoBlob(self.name, link.digest)
 
     def mount(self, text: str, source: str | None, may_see: Callable[[str], bool]) -> Link | None:

@@ -33,7 +33,8 @@ from lamina.serve.rights import ALL, ANYBODY, Action, Rights, Rule
 T = TypeVar("T")
 Handler = Callable[["App", Request, Endpoint], Awaitable[Answer]]
 
-_THREADS = 16  # for what waits for the disk, or takes long
+_THREADS = 16  # for what waits for the disk
+_JUDGES = 2  # for what takes long
 
 _HANDLERS: dict[Kind, dict[str, tuple[Handler, Action | None]]] = {
     Kind.BASE: {"GET": (listing.base, None), "HEAD": (listing.base, None)},
@@ -79,6 +80,7 @@ class App:
         listeners: Sequence[Callable[[dict[str, object]], None]] = (),
         log: Callable[[dict[str, object]], None] | None = None,
         warning: str | None = None,
+        forwarded: bool = False,
     ) -> None:
         self.registry = registry
         self.access = access
@@ -87,8 +89,11 @@ class App:
         self._listeners = listeners
         self._log = log
         self._warning = warning
+        self._forwarded = forwarded
         self._rates = Rates(self.limits.rate, self.limits.burst)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="registry")
+        # Passwords are slow to judge: a flood of them must not keep blobs waiting.
+        self._judges = ThreadPoolExecutor(_JUDGES, thread_name_prefix="passwords")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -96,6 +101,8 @@ class App:
             return
         began = time.perf_counter()
         request = Request(scope, receive, patience=self.limits.patience)
+        if self._forwarded:
+            request.believe_proxy()
         self.metrics.under_way += 1
         answer: Answer | None = None
         failure: str | None = None
@@ -110,6 +117,7 @@ class App:
 
     def close(self) -> None:
         """Let go of the threads."""
+        self._judges.shutdown(wait=True)
         self._threads.shutdown(wait=True)
         self.registry.close()
 
@@ -121,6 +129,12 @@ class App:
 
     def start_thread(self, work: Callable[..., T], *values: object) -> Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *values))
+
+    async def in_judge(self, work: Callable[..., T], *values: object) -> T:
+        """As `in_thread`, for what takes long to compute."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._judges, partial(work, *values)
+        )
 
     def writable(self, name: str) -> Repository:
         """The repository, to be changed; ReadOnly."""
@@ -227,7 +241,7 @@ class App:
         if endpoint is None:
             return await self._elsewhere(request, path)
         self._rates.take(request.client)
-        request.caller = await self.access.caller(request, self.in_thread)
+        request.caller = await self.access.caller(request, self.in_judge)
         handler, action = _handler(endpoint.kind, request.method)
         if endpoint.kind is Kind.BASE:
             self.access.require_login(request, request.caller)

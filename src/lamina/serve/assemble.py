@@ -64,6 +64,7 @@ def assembled(
             listeners=[hook.put for hook in hooks],
             log=log if settings.access_log else None,
             warning=settings.warning,
+            forwarded=settings.forwarded,
         )
         stack.callback(app.close)
         yield app
@@ -95,6 +96,7 @@ def access(settings: Settings, keys: Path) -> Access:
         passwords=passwords,
         verifier=Verifier(issuer.keys, issuer=auth.issuer, service=auth.service),
         issuer=issuer,
+        realm=auth.realm,
         service=auth.service,
     )
 

@@ -28,7 +28,7 @@ _NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 async def by_get(app: App, request: Request) -> Answer:
     """A token for whoever Basic says, or for anonymous."""
-    caller = await app.access.caller(request, app.in_thread)
+    caller = await app.access.caller(request, app.in_judge)
     if caller.claims is not None:
         raise _wrong(app, "a token gives no other token")
     scopes = granted(app.access, caller.user, request.query.get("scope", []))
@@ -45,7 +45,7 @@ async def by_post(app: App, request: Request) -> Answer:
     kind = form.get("grant_type", [""])[0]
     if kind == "password":
         user, password = form.get("username", [""])[0], form.get("password", [""])[0]
-        if not await app.access.is_right(user, password, app.in_thread):
+        if not await app.access.is_right(user, password, app.in_judge):
             return _refused("invalid_grant", "the credentials are not right")
         offline = form.get("access_type", [""])[0] == "offline"
         refresh = _refresh(app, user) if offline else None

@@ -45,7 +45,7 @@ async def blob(app: App, request: Request, endpoint: Endpoint) -> Answer:
     if is_known(request, link.digest):
         return Answer(304, headers)
     if request.method == "HEAD":
-        if isinstance(repository, Repository):
+        if isinstance(repository, Repository) and repository.is_aging(link):
             await app.in_thread(repository.renew, link)
         return Answer(200, headers, length=link.size)
     part = _part(request, link.digest, link.size)

@@ -56,6 +56,7 @@ class Request:
         self.scope = scope
         self.method: str = scope["method"]
         self.client: str = (scope.get("client") or ("",))[0]
+        self.scheme: str = scope.get("scheme", "http")
         self.id = os.urandom(8).hex()
         self.caller: Caller = NOBODY
         self.endpoint: Endpoint | None = None
@@ -174,6 +175,11 @@ class Request:
     def host(self) -> str:
         return self.header("host") or ""
 
-    @property
-    def scheme(self) -> str:
-        return str(self.scope.get("scheme", "http"))
+    def believe_proxy(self) -> None:
+        """Take client and scheme from the headers that a proxy before us has set."""
+        clients = self.header("x-forwarded-for")
+        if clients:
+            self.client = clients.rpartition(",")[2].strip()[:64]
+        scheme = (self.header("x-forwarded-proto") or "").rpartition(",")[2].strip().lower()
+        if scheme in ("http", "https"):
+            self.scheme = scheme

@@ -57,7 +57,9 @@ class Rights:
         if user is None:
             return frozenset({ANYBODY})
         groups = {f"@{name}" for name, members in self.groups.items() if user in members}
-        return frozenset({ANYBODY, LOGGED_IN, user, *groups})
+        # A user may not be called like a group, or like everybody.
+        own = set() if user in (ANYBODY, LOGGED_IN) or user.startswith("@") else {user}
+        return frozenset({ANYBODY, LOGGED_IN, *own, *groups})
 
 
 def fits(glob: str, name: str) -> bool:

@@ -66,6 +66,22 @@ class TLS:
     key: Path
 
 
+def check(tls: TLS | None) -> None:
+    """Invalid unless certificate and key can be used, and belong together."""
+    if tls is None:
+        return
+    import ssl
+
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            tls.certificate, tls.key, password=""
+        )
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        raise Invalid(
+            f'the certificate "{tls.certificate}" cannot be used with the key "{tls.key}": {error}'
+        ) from error
+
+
 def listen(address: Address) -> socket.socket:
     """A socket that takes connections at `address`; Unavailable or Denied."""
     try:
@@ -100,6 +116,8 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT; requests under way then have some seconds to end."""
 
+    check(tls)
+
     async def run() -> None:
         server = _server(app, sock, tls)
         loop = asyncio.get_running_loop()
@@ -122,6 +140,7 @@ class Running:
     """
 
     def __init__(self, app: Any, *, address: Address | None = None, tls: TLS | None = None) -> None:
+        check(tls)
         self._app = app
         self._tls = tls
         self._sock = listen(address or Address("127.0.0.1", 0))

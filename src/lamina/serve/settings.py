@@ -27,8 +27,8 @@ class Auth:
     htpasswd: Path | None = None
     service: str = "lamina"  # the audience of tokens
     issuer: str = "lamina"
-    realm: str | None = None  # URL of another's token endpoint
-    jwks: Path | None = None  # that one's public keys
+    realm: str | None = None  # URL of the token endpoint, as clients see it
+    jwks: Path | None = None  # public keys of another's token endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Settings:
     tls: TLS | None = None
     insecure_no_auth: bool = False
     access_log: bool = True
+    forwarded: bool = False  # believe the X-Forwarded headers of a proxy
     warning: str | None = None
     sparse: bool = False
     grace: float = _DAY  # seconds
@@ -78,6 +79,7 @@ def read(found: Mapping[str, Any], *, base: Path) -> Settings:
         tls=_tls(server.table("tls")),
         insecure_no_auth=server.boolean("insecure-no-auth", False),
         access_log=server.boolean("access-log", True),
+        forwarded=server.boolean("forwarded", False),
         warning=_warning(server),
         sparse=registry.boolean("sparse", False),
         grace=gc.seconds("grace", _DAY),
@@ -120,8 +122,8 @@ def _auth(table: Table) -> Auth:
     )
     if auth.mode not in MODES:
         raise BadSetting(f'"auth.mode" is "{auth.mode}": expected {" or ".join(MODES)}')
-    if (auth.realm is None) != (auth.jwks is None):
-        raise BadSetting('"auth.realm" and "auth.jwks" are about one token service: set both')
+    if auth.jwks is not None and auth.realm is None:
+        raise BadSetting('"auth.jwks" are the keys of a token service: set "auth.realm" too')
     if auth.mode == "basic" and auth.htpasswd is None:
         raise BadSetting('"auth.mode" is "basic": "auth.htpasswd" is missing')
     if auth.mode == "token" and auth.htpasswd is None and auth.jwks is None:
