@@ -561,3 +561,41 @@ def test_killed_at_every_step(shelf: Snapshotter) -> None:
             assert picture(root) == before
 
     assert every_kill(live, check) > 15
+
+
+@root_only
+def test_a_graft_killed_at_any_step_is_there_or_not(shelf: Snapshotter) -> None:
+    grafter = shelf.grafter()
+    if grafter is None:
+        pytest.skip("this snapshotter unpacks in order")
+    layer(shelf, A, below=b"1")
+
+    def graft() -> None:
+        draft = shelf.prepare(f"graft-{os.getpid()}", None)
+        with writing(draft) as root:
+            (root / "above").write_bytes(b"2")
+            os.mknod(root / "nothing", stat.S_IFCHR, 0)
+        grafter.graft(draft, B, A, whiteouts={"nothing"}, has_root=False)
+
+    def check() -> None:
+        if shelf.has(B):
+            assert shelf.parent(B) == A
+            with reading(shelf, B) as root:
+                assert sorted(os.listdir(root)) == ["above", "below"]
+            shelf.remove(B)
+        shelf.retire({A}, kept=lambda key: False)
+        shelf.purge()
+        assert shelf.drafts() == []
+        assert shelf.chains() == [A]
+
+    assert every_kill(graft, check) > 5
+
+
+def test_a_graft_on_nothing_is_refused(shelf: Snapshotter) -> None:
+    grafter = shelf.grafter()
+    if grafter is None:
+        pytest.skip("this snapshotter unpacks in order")
+    draft = shelf.prepare("graft", None)
+    with pytest.raises(NotFound):
+        grafter.graft(draft, B, A, whiteouts=(), has_root=True)
+    assert not shelf.has(B)

@@ -26,7 +26,7 @@ from lamina.oci.reference import Reference
 from lamina.remote import listing
 from lamina.remote.download import Checked, Download
 from lamina.remote.session import NotAllowed, NotBuilt, NotThere, Session
-from lamina.remote.source import StreamSource, checked, read_checked
+from lamina.remote.source import StreamSource, checked, digest_of, read_checked
 from lamina.remote.transport import Answer
 from lamina.remote.upload import Source, Upload, upload
 
@@ -82,6 +82,19 @@ class Repository:
         """The bytes of a blob from `start` on, with its size checked, not its digest."""
         opened = self._first(lambda session: self._download(session, descriptor, start))
         return cast("BinaryIO", opened)
+
+    def size(self, digest: Digest) -> int:
+        """Bytes of a blob; NotFound if it is not there."""
+
+        def ask(session: Session) -> int:
+            path = Endpoint(Kind.BLOB, session.endpoint.repository, digest).path
+            answer = session.send("HEAD", path, scopes=self._scopes(session, "pull"))
+            answer.close()
+            if answer.length is None:
+                raise Invalid(f'the registry "{session.host}" does not say how large "{digest}" is')
+            return answer.length
+
+        return self._first(ask)
 
     def tags(self) -> Iterator[str]:
         """Every tag, in the registry's order."""
@@ -149,7 +162,7 @@ class Repository:
 
     def put_manifest(self, raw: bytes, media_type: str, reference: str) -> Digest:
         """Store a manifest under a tag or its own digest; its digest."""
-        digest = Digest.of(raw)
+        digest = digest_of(raw, media_type, "sha256")
         session = self._sessions[-1]
         answer = session.send(
             "PUT",
@@ -224,10 +237,10 @@ class Repository:
             pass  # some registries know GET only
         answer = session.send("GET", path, scopes=scopes, headers=_ACCEPT)
         raw = answer.whole(MANIFEST_LIMIT)
-        digest = Digest.of(raw, found.digest.algorithm if found.digest else "sha256")
+        media_type = _media_type(answer, raw)
+        digest = digest_of(raw, media_type, found.digest.algorithm if found.digest else "sha256")
         if found.digest is not None and digest != found.digest:
             raise Corrupt(f'"{found}" came with the digest "{digest}"')
-        media_type = _media_type(answer, raw)
         self._remember(digest, media_type, raw)
         return Descriptor(media_type, digest, len(raw))
 

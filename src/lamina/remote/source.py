@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from lamina.errors import Corrupt, Invalid
+from lamina.oci import media_type as types
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
 
@@ -13,13 +14,22 @@ _PIECE = 1 << 18  # bytes sent at a time
 
 
 def checked(raw: bytes, descriptor: Descriptor) -> bytes:
-    digest = Digest.of(raw, descriptor.digest.algorithm)
+    digest = digest_of(raw, descriptor.media_type, descriptor.digest.algorithm)
     if len(raw) != descriptor.size or digest != descriptor.digest:
         raise Corrupt(
             f'"{descriptor.digest}" came as {len(raw)} bytes with the digest "{digest}"',
             hint="the registry, or somebody on the way to it, sends something else",
         )
     return raw
+
+
+def digest_of(raw: bytes, media_type: str, algorithm: str) -> Digest:
+    """The digest that registries call the document by: of a signed one, what was signed."""
+    if media_type == types.SCHEMA1_SIGNED:
+        from lamina.oci import schema1
+
+        return schema1.digest(raw)
+    return Digest.of(raw, algorithm)
 
 
 def read_checked(stream: BinaryIO, descriptor: Descriptor, limit: int) -> bytes:

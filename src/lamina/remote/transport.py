@@ -356,7 +356,11 @@ def _fault(request: Request, error: Exception) -> Broken:
             hint="add its authority in /etc/docker/certs.d/HOST/ca.crt",
         )
     not_there = any(
-        isinstance(one, exceptions.NewConnectionError | ConnectionRefusedError) for one in seen
+        isinstance(
+            one,
+            exceptions.NewConnectionError | exceptions.ConnectTimeoutError | ConnectionRefusedError,
+        )
+        for one in seen
     )
     if not_there or any(isinstance(one, ssl.SSLError) for one in seen):
         return NotSpoken(

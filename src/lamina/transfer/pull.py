@@ -23,6 +23,7 @@ from lamina.oci.platform import Platform
 from lamina.snapshot.snapshotter import Snapshotter
 from lamina.store import Store
 from lamina.store.partial import Partial
+from lamina.transfer import old
 from lamina.transfer.copy import Event, Outcome
 from lamina.transfer.landing import Keep, Landing, Read, wrong_layer
 from lamina.transfer.side import Job, Stop, Watched, side_by_side
@@ -33,12 +34,10 @@ _LIMIT = max(MANIFEST_LIMIT, CONFIG_LIMIT)
 Tell = Callable[[Event], None]
 
 
-class Source(Protocol):
+class Source(old.Source, Protocol):
     """Where images come from."""
 
     def resolve(self, name: str) -> Descriptor: ...
-
-    def open(self, descriptor: Descriptor) -> BinaryIO: ...
 
     def download(self, descriptor: Descriptor, start: int = 0) -> BinaryIO:
         """The bytes of a blob from `start` on; who reads checks the digest."""
@@ -69,9 +68,10 @@ def pull(
     """Get what `name` means at `source`, and all it leads to; the caller holds a lease."""
     root = source.resolve(name)
     through = Through(store, source)
-    chosen = _choose(through, root, wanted)
     job = _Pull(store, source, through, wanted, keep, tell)
-    moved = job.run(root, chosen)
+    if root.media_type in old.MANIFESTS:
+        root = old.converted(store, source, root, job.bring)
+    moved = job.run(root, _choose(through, root, wanted))
     return Pulled(Descriptor(root.media_type, root.digest, root.size), moved)
 
 
@@ -147,6 +147,10 @@ class _Pull:
             if landing is not None:
                 landing.close()
         return self.moved
+
+    def bring(self, blobs: Sequence[Descriptor]) -> None:
+        """Get blobs that are not here, and unpack none of them."""
+        side_by_side(self._jobs(blobs, None, {}), self.wanted.workers, self.stop)
 
     def _landing(self, root: Descriptor, order: Sequence[Descriptor]) -> Landing | None:
         """The trees of the image for the platform; None if there is nothing to be unpacked."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
+_MOMENT = 2.0  # seconds
 Job = Callable[[], None]
 
 
@@ -31,8 +32,8 @@ class Stop:
 def side_by_side(jobs: Sequence[Job], workers: int, stop: Stop) -> None:
     """Do all jobs, `workers` at a time, in their order; raise what the first that failed raised.
 
-    The jobs look at `stop` as they go. Interrupted, it does not wait for them: they end by
-    themselves, or with the process.
+    The jobs look at `stop` as they go. Interrupted, it waits a moment for them to clear up; one
+    that waits for a peer ends with the process.
     """
     waiting = list(reversed(jobs))
     lock = threading.Lock()
@@ -64,6 +65,8 @@ def side_by_side(jobs: Sequence[Job], workers: int, stop: Stop) -> None:
             thread.join()
     except BaseException:
         stop.set()
+        for thread in threads:
+            thread.join(_MOMENT / len(threads))
         raise
     if failures:
         raise failures[0]
