@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ class Registry:
     refresh: str = ""  # the refresh token that the token server takes
     tokens: dict[str, set[str]] = field(default_factory=dict)  # token -> scopes
     port: int = 0
+    scheme: str = "http"
     realm: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -65,7 +67,7 @@ class Registry:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}"
+        return f"{self.scheme}://{self.host}"
 
     def put(self, name: str, place: Memory, root: Descriptor, *tags: str) -> None:
         """Keep all that is in `place`, and `root` under each of `tags`."""
@@ -88,10 +90,16 @@ class Registry:
 
 
 @contextmanager
-def serving(registry: Registry | None = None) -> Iterator[Registry]:
+def serving(
+    registry: Registry | None = None, *, tls: ssl.SSLContext | None = None
+) -> Iterator[Registry]:
+    """A registry that answers on a port of loopback, by TLS where a context is given."""
     registry = registry or Registry()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"here": registry}))
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        registry.scheme = "https"
     registry.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

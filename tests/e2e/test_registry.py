@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -279,6 +280,68 @@ def test_a_layer_is_not_sent_twice_to_distribution(
     machine.run("tag", f"{distribution}/x:1", f"{distribution}/y:1")
     assert b": Layer already exists" in machine.run("push", f"{distribution}/x:1").stderr
     assert b": Mounted from another" in machine.run("push", f"{distribution}/y:1").stderr
+
+
+@contextmanager
+def cutting(host: str, *limits: int) -> Iterator[tuple[str, list[int]]]:
+    """A way to `host` whose first connections break after so many bytes; and what went there."""
+    name, _, port = host.rpartition(":")
+    left = list(limits)
+    listener = socket.create_server(("127.0.0.1", 0))
+    ends: list[socket.socket] = []
+    sent: list[int] = []
+
+    def pump(source: socket.socket, target: socket.socket, limit: int | None) -> None:
+        try:
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+                if target in ends[1::2]:
+                    sent.append(len(data))
+                if limit is not None and (limit := limit - len(data)) < 0:
+                    break
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection((name, int(port)))
+            ends.extend((client, server))
+            limit = left.pop(0) if left else None
+            for pair in ((client, server, limit), (server, client, None)):
+                threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}", sent
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for end in (listener, *ends):
+            end.close()
+
+
+def test_a_push_to_distribution_goes_on_where_the_line_broke(
+    distribution: str, machine: Machine, tmp_path: Path
+) -> None:
+    archive = tmp_path / "rootfs.tar"
+    archive.write_bytes(tar(("large", noise(16_000_000))))
+    with cutting(distribution, 5_000_000, 5_000_000) as (host, sent):
+        machine.run("import", archive, f"{host}/x:1")
+        machine.run("push", "-q", f"{host}/x:1")
+        # What was on the line when it broke goes twice, and not all of it.
+        assert 16_000_000 < sum(sent) < 24_000_000
+        there = Machine(tmp_path / "there")
+        there.run("pull", "-q", f"{host}/x:1")
 
 
 def skopeo(*argv: str) -> bytes:

@@ -272,6 +272,8 @@ class Transport:
         }
         if not tls.verify:
             options["assert_hostname"] = False
+            # Whoever said "insecure" knows, and the library does not print.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         if proxy is None:
             return urllib3.PoolManager(**options)
         parts = urlsplit(proxy)
