@@ -98,6 +98,10 @@ class Landing:
             pipe.drain()
         return Read(pipe.digest, pipe.size, pipe.diff_id), lambda good: self._end(place, good)
 
+    def arrived(self, number: int) -> None:
+        """The blob of a layer is in the store, and is what it should be."""
+        self._end(self._places[number], True)
+
     def _way(self, place: _Place) -> Way:
         with self._lock:
             if place.landed:

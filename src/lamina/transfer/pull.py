@@ -138,7 +138,9 @@ class _Pull:
         order = list(graph.walk(self.through, root, choose=choose))
         landing = self._landing(root, order)
         layers = landing.layers if landing is not None else ()
-        numbers = {layer.descriptor.digest: at for at, layer in enumerate(layers)}
+        numbers: dict[Digest, list[int]] = {}
+        for at, layer in enumerate(layers):
+            numbers.setdefault(layer.descriptor.digest, []).append(at)
         blobs = [one for one in order if one.media_type not in graph.DOCUMENTS]
         jobs = self._jobs(blobs, landing, numbers)
         try:
@@ -161,9 +163,7 @@ class _Pull:
         except select.NoSuchPlatform:
             return None
         snapshotter = self.wanted.snapshotter
-        # A layer that an image has twice is one blob, and two trees: that waits for the first use.
-        digests = {layer.descriptor.digest for layer in image.layers}
-        if snapshotter is None or len(digests) != len(image.layers):
+        if snapshotter is None:
             return None
         return Landing(self.store, snapshotter, image.layers, self.keep, self._unpacked)
 
@@ -171,13 +171,13 @@ class _Pull:
         self.tell(Event(layer.descriptor, Outcome.UNPACKED, layer.descriptor.size))
 
     def _jobs(
-        self, blobs: Sequence[Descriptor], landing: Landing | None, numbers: dict[Digest, int]
+        self, blobs: Sequence[Descriptor], landing: Landing | None, numbers: dict[Digest, list[int]]
     ) -> list[Job]:
         jobs: list[Job] = []
         for descriptor in blobs:
-            number = numbers.get(descriptor.digest)
+            places = numbers.get(descriptor.digest)
             here = self.store.blobs.has(descriptor.digest)
-            unpacks = landing is not None and number is not None and not landing.is_whole()
+            unpacks = landing is not None and places is not None and not landing.is_whole()
             self.tell(
                 Event(
                     descriptor,
@@ -187,8 +187,8 @@ class _Pull:
             )
             if here and not unpacks:
                 continue
-            if landing is not None and number is not None:
-                jobs.append(lambda one=descriptor, at=number: self._layer(one, landing, at))  # type: ignore[misc]
+            if landing is not None and places is not None:
+                jobs.append(lambda one=descriptor, at=places: self._layer(one, landing, at))  # type: ignore[misc]
             else:
                 jobs.append(lambda one=descriptor: self._blob(one))  # type: ignore[misc]
         return jobs
@@ -206,14 +206,27 @@ class _Pull:
 
         self._get(descriptor, read)
 
-    def _layer(self, descriptor: Descriptor, landing: Landing, number: int) -> None:
-        """Get a layer of the image that is unpacked, and unpack it as it comes."""
-        layer = landing.layers[number]
+    def _layer(self, descriptor: Descriptor, landing: Landing, places: Sequence[int]) -> None:
+        """Get a layer of the image that is unpacked, and unpack it as it comes.
+
+        An image may have the same layer in several places, above all the empty one.
+        """
+        first, *others = places
 
         def read(stream: BinaryIO) -> tuple[Digest, Callable[[bool], None]]:
             hashed = _Hashed(stream, descriptor.digest)
-            found, end = landing.read(number, cast("BinaryIO", hashed))
-            return hashed.digest(found), _checked(layer, found, end)
+            found, end = landing.read(first, cast("BinaryIO", hashed))
+            for place in places:
+                if found.diff_id != landing.layers[place].diff_id:
+                    end(False)
+                    raise wrong_layer(landing.layers[place], found.diff_id)
+
+            def end_all(good: bool) -> None:
+                end(good)
+                for place in others if good else ():
+                    landing.arrived(place)
+
+            return hashed.digest(found), end_all
 
         if not self.store.blobs.has(descriptor.digest):
             self._get(descriptor, read)
@@ -288,14 +301,6 @@ class _Pull:
 
     def _telling(self, descriptor: Descriptor, outcome: Outcome) -> Callable[[int], None]:
         return lambda done: self.tell(Event(descriptor, outcome, done))
-
-
-def _checked(layer: Layer, found: Read, end: Callable[[bool], None]) -> Callable[[bool], None]:
-    """`end`, but for a layer whose plain tar is another one than the config says."""
-    if found.diff_id == layer.diff_id:
-        return end
-    end(False)
-    raise wrong_layer(layer, found.diff_id)
 
 
 class _Hashed:
