@@ -8,6 +8,7 @@ from lamina.cli.command import Args, Command, Flag, Kind
 from lamina.cli.images import PLATFORM, platform_of
 from lamina.cli.listing import FORMAT, Listing
 from lamina.cli.shipping import ALL_PLATFORMS, JOBS, PROGRESS, QUIET, jobs, shown
+from lamina.cli.table import visible
 
 if TYPE_CHECKING:
     from lamina.engine import Engine
@@ -62,7 +63,7 @@ def tags(args: Args, engine: Engine) -> int:
     if not name.is_name_only:
         raise args.misused(f'"{args.rest[0]}" has a tag or a digest: expected a repository')
     rows = [
-        {"Repository": name.familiar_name, "Tag": tag}
+        {"Repository": name.familiar_name, "Tag": visible(tag)}
         for tag in engine.remotes.repository(name).tags()
     ]
     if args.flag("quiet"):
@@ -87,7 +88,7 @@ def catalog(args: Args, engine: Engine) -> int:
 
     host = args.rest[0]
     found = listing.catalog(engine.remotes.registry(host))
-    rows = [{"Registry": host, "Repository": name} for name in found]
+    rows = [{"Registry": host, "Repository": visible(name)} for name in found]
     if args.flag("quiet"):
         for row in rows:
             print(row["Repository"])

@@ -14,12 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from lamina.errors import Corrupt, Denied, Unavailable
 from lamina.oci.distribution.challenge import BadChallenge, Challenge, parse_challenges
 from lamina.remote.hosts import Tls
-from lamina.remote.transport import Answer, Request, Transport, origin, shown
+from lamina.remote.transport import Answer, Request, Transport
+from lamina.remote.url import origin, shown, split
 from lamina.values import dataclass
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Auth:
     ) -> None:
         self._transport = transport
         self._origin = origin(url)
-        self._host = urlsplit(url).netloc
+        self._host = split(url).netloc
         self._tls = tls or Tls()
         self._find = credential
         self._clock = clock
@@ -191,7 +192,7 @@ class Auth:
         if basic is not None:
             headers["Authorization"] = basic
             query.append(("account", self._credential.username if self._credential else ""))
-        separator = "&" if urlsplit(realm.url).query else "?"
+        separator = "&" if split(realm.url).query else "?"
         url = f"{realm.url}{separator}{urlencode(query)}" if query else realm.url
         return self._transport.send(Request("GET", url, headers, tls=self._tls_of(realm)))
 

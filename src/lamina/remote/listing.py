@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode
 
 from lamina.errors import Corrupt, Denied, Invalid
 from lamina.oci import descriptor as descriptors
@@ -15,7 +15,8 @@ from lamina.oci.distribution import link
 from lamina.oci.distribution.endpoint import Endpoint, Kind
 from lamina.oci.document import MANIFEST_LIMIT
 from lamina.remote.session import NotBuilt, NotThere, Session
-from lamina.remote.transport import Answer, origin, shown
+from lamina.remote.transport import Answer
+from lamina.remote.url import join, origin, shown
 
 _PAGES = 10_000  # at most, of one list
 _PER_PAGE = 1000  # entries asked for
@@ -82,7 +83,7 @@ def _documents(
         answer = session.send("GET", place, scopes=scopes)
         yield answer, answer.whole(MANIFEST_LIMIT)
         target = link.next_page(answer.header("Link"))
-        place = None if target is None else urljoin(answer.url, target)
+        place = None if target is None else join(answer.url, target)
         if place is not None and origin(place) != origin(answer.url):
             raise Denied(f'the registry "{session.host}" leads to another host for its next page')
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
 
 from lamina.errors import Conflict, Denied, Error, Invalid, NotFound, Unavailable, Unsupported
 from lamina.oci.distribution import fault
@@ -17,9 +16,8 @@ from lamina.remote.transport import (
     Broken,
     Request,
     Transport,
-    origin,
-    shown,
 )
+from lamina.remote.url import join, origin, shown, split
 from lamina.values import replace
 
 if TYPE_CHECKING:
@@ -90,7 +88,7 @@ class Session:
     ) -> Answer:
         """Ask at `place`, a path or a URL; one of `expect` is an answer, all else an error."""
         base = self._base or self._find_base()
-        url = urljoin(base + "/", place)
+        url = join(base + "/", place)
         request = Request(method, url, dict(headers or {}), body, repeat=repeat)
         answer = self._proven(request, tuple(scopes))
         if answer.status in expect:
@@ -100,8 +98,8 @@ class Session:
     def absolute(self, answer: Answer) -> str:
         """Where the Location of `answer` leads; Invalid if nowhere."""
         location = answer.header("Location")
-        target = urljoin(answer.url, location)
-        if not location or urlsplit(target).scheme not in ("http", "https"):
+        target = join(answer.url, location)
+        if not location or split(target).scheme not in ("http", "https"):
             raise Invalid(f'the registry "{self.host}" answers without a Location that leads on')
         if answer.url.startswith("https:") and target.startswith("http:"):
             if origin(target)[1] != origin(answer.url)[1]:
@@ -111,7 +109,7 @@ class Session:
                 )
             # A registry behind a proxy that ends TLS often does not know that it is.
             target = "https:" + target[len("http:") :]
-            if urlsplit(target).port == 80:
+            if split(target).port == 80:
                 raise Denied(f'the registry "{self.host}" leads from https to plain HTTP')
         return target
 

@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
 
 from lamina.errors import Corrupt, Denied, Error, Invalid, Unavailable, Unsupported
 from lamina.remote.hosts import Tls
 from lamina.remote.retry import Patience, wait_asked
+from lamina.remote.url import SCHEMES, join, origin, shown, split
 from lamina.values import dataclass, field
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _BUSY = frozenset({429, 503})
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _SECRET = frozenset({"authorization", "cookie"})
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Body = bytes | Callable[[], Iterator[bytes]] | None
 
@@ -55,23 +54,6 @@ class Options:
     connections: int = 16  # kept open to one host
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = random.random
-
-
-def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port: what a secret belongs to (RFC 6454)."""
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    return scheme, (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS.get(scheme)
-
-
-def shown(url: str) -> str:
-    """The URL as it may be shown: without user, query and fragment, which carry secrets."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    port = f":{parts.port}" if parts.port else ""
-    path = "".join(c if c.isprintable() else "?" for c in parts.path[:300])
-    return f"{parts.scheme}://{host}{port}{path}"
 
 
 class Answer:
@@ -225,8 +207,8 @@ class Transport:
         import urllib3
         from urllib3.exceptions import HTTPError
 
-        parts = urlsplit(request.url)
-        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        parts = split(request.url)
+        if parts.scheme not in SCHEMES or not parts.hostname:
             raise Invalid(f'"{shown(request.url)}" is not a URL of HTTP')
         headers = {
             "User-Agent": self.options.user_agent,
@@ -276,10 +258,10 @@ class Transport:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         if proxy is None:
             return urllib3.PoolManager(**options)
-        parts = urlsplit(proxy)
+        parts = split(proxy)
         if parts.scheme.startswith("socks"):
             raise Unsupported("proxies by SOCKS are not built yet", hint="use one of HTTP")
-        if parts.scheme not in _DEFAULT_PORTS:
+        if parts.scheme not in SCHEMES:
             raise Invalid(
                 f'the proxy "{shown(proxy)}" is none of HTTP', hint="use http:// or https://"
             )
@@ -317,8 +299,8 @@ def _context(tls: Tls) -> Any:
 
 def _redirected(request: Request, answer: Answer, location: str) -> Request | None:
     """The request that a redirect asks for; None where it cannot be made again."""
-    target = urljoin(request.url, location)
-    if urlsplit(target).scheme not in _DEFAULT_PORTS:
+    target = join(request.url, location)
+    if split(target).scheme not in SCHEMES:
         raise Invalid(f'"{shown(request.url)}" redirects to "{shown(target)}", which is not HTTP')
     if request.url.startswith("https:") and target.startswith("http:"):
         raise Denied(

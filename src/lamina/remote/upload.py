@@ -10,7 +10,7 @@ PUT <session>?digest=  the end; in doubt whether it was heard, HEAD says
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 from lamina.errors import Error, Unavailable
 from lamina.oci.digest import Digest
@@ -18,6 +18,7 @@ from lamina.oci.distribution.endpoint import Endpoint, Kind
 from lamina.oci.distribution.range import BadRange, parse_upload_range
 from lamina.remote.session import NotThere, Rejected, Session, TooBusy
 from lamina.remote.transport import Answer, Broken
+from lamina.remote.url import with_query
 
 Source = Callable[[int], Iterator[bytes]]
 """The bytes from an offset on; asked again, it gives the same bytes again."""
@@ -206,10 +207,3 @@ def upload(
         except Error:
             session.cancel()
             raise
-
-
-def with_query(url: str, name: str, value: str) -> str:
-    """The URL with one more parameter; what was in its query stays as it is."""
-    parts = urlsplit(url)
-    added = f"{name}={quote(value, safe='')}"
-    return urlunsplit(parts._replace(query=f"{parts.query}&{added}" if parts.query else added))
