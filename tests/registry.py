@@ -46,6 +46,7 @@ class Registry:
     blobs: dict[str, dict[str, bytes]] = field(default_factory=dict)  # repository -> digest -> …
     manifests: dict[str, dict[str, tuple[str, bytes]]] = field(default_factory=dict)
     uploads: dict[str, bytearray] = field(default_factory=dict)
+    begun: int = 0  # uploads
     seen: list[Seen] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     ranges: bool = True
@@ -330,7 +331,8 @@ class Handler(BaseHTTPRequestHandler):
             self.here.blobs.setdefault(name, {})[mount] = known
             return self.answer(201, headers={"Location": f"/v2/{name}/blobs/{mount}"})
         with self.here.lock:
-            session = f"session-{len(self.here.uploads)}"
+            self.here.begun += 1
+            session = f"session-{self.here.begun}"
             self.here.uploads[session] = bytearray()
         self.answer(202, headers=self.at(name, session))
         return None

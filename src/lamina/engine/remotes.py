@@ -34,7 +34,11 @@ class Remotes:
         self.hosts = Hosts(settings.hosts)
         proxies = settings.proxies
         self.transport = Transport(
-            Options(user_agent=settings.user_agent, proxy=lambda url: proxy_for(url, proxies))
+            Options(
+                user_agent=settings.user_agent,
+                patience=settings.patience,
+                proxy=lambda url: proxy_for(url, proxies),
+            )
         )
         self._sessions: dict[Endpoint, Session] = {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lamina.remote.hosts import HostFiles
 from lamina.remote.keychain import Places
 from lamina.remote.proxies import Proxies
+from lamina.remote.retry import Patience
 from lamina.values import dataclass, field
 
 
@@ -16,3 +17,4 @@ class RemoteSettings:
     credentials: Places = field(default_factory=Places)
     proxies: Proxies = field(default_factory=Proxies)
     user_agent: str = "lamina"
+    patience: Patience = Patience()

@@ -57,6 +57,8 @@ class Partial:
         trace: TracebackType | None,
     ) -> None:
         if self._fd >= 0:
+            if not self.size and is_at(self._fd, self._path):
+                self.discard()  # nothing that could be gone on with
             os.close(self._fd)
             self._fd = -1
 
