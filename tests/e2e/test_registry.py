@@ -159,6 +159,41 @@ def test_a_pull_killed_in_the_middle_goes_on_where_it_was(
     assert list((machine.root / "partial").iterdir()) == []
 
 
+def test_control_c_ends_a_pull_at_once_and_keeps_what_came(
+    registry: Registry, machine: Machine
+) -> None:
+    put(registry, tar(("large", noise(8_000_000))))
+    digest, data = max(registry.blobs["x"].items(), key=lambda item: len(item[1]))
+    half, wait = threading.Event(), threading.Event()
+
+    def hold(handler: Handler) -> bool:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data[:4_000_000])
+        handler.wfile.flush()
+        half.set()
+        wait.wait(20)
+        handler.close_connection = True
+        return True
+
+    registry.faults.append(times(1, digest, "GET", hold))
+    pulling = subprocess.Popen(
+        [sys.executable, "-m", "lamina", "pull", "-q", f"{registry.host}/x:1"],
+        env=machine.environment,
+        stderr=subprocess.PIPE,
+    )
+    assert half.wait(20)
+    partial = machine.root / "partial" / digest.replace(":", "-")
+    while not partial.exists() or partial.stat().st_size < 4_000_000:
+        wait.wait(0.01)
+    pulling.send_signal(signal.SIGINT)
+    _, said = pulling.communicate(timeout=10)
+    wait.set()
+    assert (pulling.returncode, said) == (130, b"")
+    assert partial.stat().st_size == 4_000_000
+
+
 def test_push_speaks_dockers_words(registry: Registry, machine: Machine, tmp_path: Path) -> None:
     archive = tmp_path / "rootfs.tar"
     archive.write_bytes(tar(("a", b"1" * 10_000)))
