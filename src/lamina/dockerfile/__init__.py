@@ -7,7 +7,7 @@ The language is BuildKit's ("Dockerfile reference"); where its documents are sil
 decides. Nothing is expanded here: `words`, `mounts` and `ports` read what the builder expanded.
 """
 
-from lamina.dockerfile.parser import Dockerfile, instruction, parse, parse_nodes
+from lamina.dockerfile.parser import Dockerfile, Reading, instruction, parse, parse_nodes, read
 from lamina.dockerfile.source import DockerfileErrors, Fault, Source, Span, Warning
 from lamina.dockerfile.stages import Stage
 
@@ -15,6 +15,7 @@ __all__ = [
     "Dockerfile",
     "DockerfileErrors",
     "Fault",
+    "Reading",
     "Source",
     "Span",
     "Stage",
@@ -22,4 +23,5 @@ __all__ = [
     "instruction",
     "parse",
     "parse_nodes",
+    "read",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lamina.dockerfile.directives import Directive
 from lamina.dockerfile.instructions import Arg, From, Instruction
@@ -37,13 +37,46 @@ class Dockerfile:
         return (*self.meta_args, *staged)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What of a Dockerfile can be read, beside all that is wrong with it."""
+
+    source: Source
+    directives: Mapping[str, Directive]  # by name
+    escape: str
+    nodes: tuple[Node, ...]
+    instructions: tuple[Instruction, ...]  # also those that stand before the first FROM
+    warnings: tuple[Warning, ...]
+    broken_lines: tuple[Fault, ...]  # what cannot be cut into instructions
+    broken_instructions: tuple[Fault, ...]
+
+
 def parse(data: bytes | str, *, name: str = "Dockerfile") -> Dockerfile:
     """The Dockerfile that `data` spells; `name` is what its faults call it.
 
     Bytes that are not UTF-8 are kept (surrogateescape). DockerfileErrors holds every fault.
     """
+    reading = read(data, name=name)
+    faults = (*reading.broken_lines, *reading.broken_instructions)
+    if faults:
+        raise DockerfileErrors(reading.source, faults)
+    meta_args, stages = staged(reading.instructions)
+    return Dockerfile(
+        source=reading.source,
+        directives=reading.directives,
+        escape=reading.escape,
+        nodes=reading.nodes,
+        meta_args=meta_args,
+        stages=stages,
+        warnings=reading.warnings,
+    )
+
+
+def read(data: bytes | str, *, name: str = "Dockerfile") -> Reading:
+    """As `parse`, but faults are part of the answer; DockerfileErrors only for UTF-16."""
     lines = Lines.of(_decoded(data, name), name)
     nodes = _nodes(lines)
+    broken_lines = tuple(lines.faults)
     typed: list[Instruction] = []
     for node in nodes:
         instruction, faults = type_node(node, lines.source, lines.warnings)
@@ -55,18 +88,16 @@ def parse(data: bytes | str, *, name: str = "Dockerfile") -> Dockerfile:
             Fault("no instructions", Span(1, 1, 1, 1), "a Dockerfile begins with FROM image")
         )
     _warn_of_bytes(lines)
-    meta_args, stages = _staged(typed)
     _refuse_stray(typed, nodes, lines)
-    if lines.faults:
-        raise DockerfileErrors(lines.source, lines.faults)
-    return Dockerfile(
+    return Reading(
         source=lines.source,
         directives=lines.directives.found,
         escape=lines.escape,
         nodes=tuple(nodes),
-        meta_args=meta_args,
-        stages=stages,
+        instructions=tuple(typed),
         warnings=tuple(lines.warnings),
+        broken_lines=broken_lines,
+        broken_instructions=tuple(lines.faults[len(broken_lines) :]),
     )
 
 
@@ -135,7 +166,7 @@ def _warn_of_bytes(lines: Lines) -> None:
             return
 
 
-def _staged(instructions: list[Instruction]) -> tuple[tuple[Arg, ...], tuple[Stage, ...]]:
+def staged(instructions: Sequence[Instruction]) -> tuple[tuple[Arg, ...], tuple[Stage, ...]]:
     """Meta ARGs and stages; what else stands before the first FROM is in neither."""
     meta_args: list[Arg] = []
     groups: list[tuple[From, list[Instruction]]] = []

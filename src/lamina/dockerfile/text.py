@@ -17,12 +17,15 @@ BLANKS = re.compile(r"[\t\v\f\r ]+")  # what parts an instruction from its argum
 _NEAR = 2  # edits
 
 
-def suggest(word: str, known: Iterable[str]) -> str | None:
-    """The one of `known` that is at most two edits from `word`, whatever the case; or None."""
-    lower = word.lower()
+def suggest(word: str, known: Iterable[str], *, exact: bool = False) -> str | None:
+    """The one of `known` that is at most two edits from `word`, or None.
+
+    The case is of no matter, unless `exact`.
+    """
+    wanted = word if exact else word.lower()
     best: tuple[int, str] | None = None
     for candidate in sorted(known):
-        distance = _distance(lower, candidate.lower())
+        distance = _distance(wanted, candidate if exact else candidate.lower())
         if distance <= min(_NEAR, len(candidate) - 1) and (best is None or distance < best[0]):
             best = (distance, candidate)
     return best[1] if best else None
