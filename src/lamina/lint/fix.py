@@ -1,0 +1,67 @@
+"""Mends a text by the edits that findings carry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lamina.lint.file import Facts
+from lamina.lint.finding import Edit, Finding
+from lamina.lint.runner import examine
+from lamina.lint.settings import Settings
+
+_ROUNDS = 8  # one edit may stand in the way of another
+
+
+def fix(
+    text: str,
+    *,
+    settings: Settings | None = None,
+    facts: Facts | None = None,
+) -> tuple[str, int]:
+    """`text` with every certain edit made, and how many findings that took away.
+
+    Edits that touch one another are made in turn, each on a text that was looked at anew.
+    """
+    mended = 0
+    for _ in range(_ROUNDS):
+        report = examine(text, settings=settings, facts=facts)
+        chosen = _apart(report.findings)
+        if not chosen:
+            break
+        changed = _applied(text, [edit for finding in chosen for edit in finding.edits])
+        if len(examine(changed, settings=settings, facts=facts).findings) >= len(report.findings):
+            break  # what does not help is not done
+        text, mended = changed, mended + len(chosen)
+    return text, mended
+
+
+def _apart(findings: Sequence[Finding]) -> list[Finding]:
+    """The first findings whose edits do not touch one another."""
+    taken: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    chosen: list[Finding] = []
+    for finding in findings:
+        places = [_ends(edit) for edit in finding.edits]
+        if places and not any(a <= d and c <= b for a, b in places for c, d in taken):
+            taken += places
+            chosen.append(finding)
+    return chosen
+
+
+def _ends(edit: Edit) -> tuple[tuple[int, int], tuple[int, int]]:
+    span = edit.span
+    return (span.start_line, span.start_column), (span.end_line, span.end_column)
+
+
+def _applied(text: str, edits: Sequence[Edit]) -> str:
+    """`text` with `edits`, which do not overlap, made from its end on."""
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    body = text.removeprefix("\ufeff")
+    starts = [0]
+    for line in body.split("\n"):
+        starts.append(starts[-1] + len(line) + 1)
+    for edit in sorted(edits, key=_ends, reverse=True):
+        span = edit.span
+        first = starts[span.start_line - 1] + span.start_column - 1
+        last = starts[span.end_line - 1] + span.end_column - 1
+        body = body[:first] + edit.text + body[last:]
+    return mark + body
