@@ -113,7 +113,6 @@ class _Planner:
         self.escape = dockerfile.escape
 
     def graph(self) -> Graph:
-        self._refuse_checks()
         target = self._target()
         self.global_args = self._expand_global_args(target)
         self.epoch = self._source_date_epoch()
@@ -124,18 +123,6 @@ class _Planner:
                 self._lower(stage)
         self._raise_faults()
         return self._finish(target)
-
-    def _refuse_checks(self) -> None:
-        """`check=error=true` asks for what is not built: a build that fails on advice."""
-        directive = self.dockerfile.directives.get("check")
-        text = self.options.build_args.get("BUILDKIT_DOCKERFILE_CHECK")
-        text = text if text is not None else (directive.value if directive else "")
-        wishes = {part.strip().lower() for part in text.split(";")}
-        if "error=true" in wishes and "skip=all" not in wishes:
-            raise Unsupported(
-                "build checks are not built yet, so check=error=true cannot be kept",
-                hint="--build-arg BUILDKIT_DOCKERFILE_CHECK=skip=all builds without them",
-            )
 
     # -- faults ----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections import deque
 
-from lamina.cli.build_flags import FLAGS, request
+from lamina.cli.build_flags import FLAGS, called, request
 from lamina.cli.command import Args, Command
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lamina.build import Built, Event
     from lamina.cli.progress import Progress
     from lamina.engine import Engine
+    from lamina.engine.building import BuildRequest
 
 _TAIL = 20  # lines of a failed step's output that are shown once more
 
@@ -23,6 +24,9 @@ def build(args: Args, engine: Engine) -> int:
     from lamina.cli.progress import choose
 
     asked = request(args, os.environ, sys.stdin.buffer)
+    method, form = called(args)
+    if method == "check":
+        return _check(engine, asked, form)
     progress = choose(_progress_name(args), os.environ)
     tail = Tail(progress)
     try:
@@ -39,6 +43,15 @@ def build(args: Args, engine: Engine) -> int:
     if not to_stdout:
         print(built.id)
     return 0
+
+
+def _check(engine: Engine, asked: BuildRequest, form: str) -> int:
+    """docker's checks; 1 if the build would fail before its first step, or on what was found."""
+    from lamina.lint.formats import docker
+
+    report, options = engine.check(asked)
+    print(docker.report_json(report) if form == "json" else docker.report_text(report))
+    return int(report.fault is not None or (options.fails and bool(report.findings)))
 
 
 def _progress_name(args: Args) -> str:

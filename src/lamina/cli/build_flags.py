@@ -33,6 +33,13 @@ FLAGS: tuple[Flag, ...] = (
         default="auto",
         help="Certificates that RUN steps trust and no layer holds: a file, auto or none",
     ),
+    Flag(
+        "call",
+        value="method",
+        default="build",
+        help='"check" makes docker\'s checks of the Dockerfile, and builds nothing',
+    ),
+    Flag("check", kind=_BOOL, help="The same as --call=check"),
     Flag("explain", kind=_BOOL, help="Say afterwards why each step was done anew"),
     Flag("file", "f", value="path", help='The Dockerfile (default "PATH/Dockerfile")'),
     Flag(
@@ -66,9 +73,9 @@ FLAGS: tuple[Flag, ...] = (
 )
 
 # Docker's, not built here. A bool that is given as false asks for nothing.
-_REFUSED_BOOLS = ("check", "compress", "push", "squash")
+_REFUSED_BOOLS = ("compress", "push", "squash")
 _REFUSED = (
-    *("allow", "annotation", "attest", "builder", "cache-from", "cache-to", "call"),
+    *("allow", "annotation", "attest", "builder", "cache-from", "cache-to"),
     *("cgroup-parent", "cpu-period", "cpu-quota", "cpu-shares", "cpuset-cpus", "cpuset-mems"),
     *("isolation", "memory", "memory-swap", "policy", "provenance", "resource", "sbom"),
     *("security-opt", "ssh"),
@@ -129,6 +136,22 @@ def request(args: Args, environment: Mapping[str, str], stdin: BinaryIO) -> Buil
         pull=args.flag("pull"),
         workers=max(1, args.number("jobs") or os.cpu_count() or 1),
     )
+
+
+def called(args: Args) -> tuple[str, str]:
+    """What --call and --check ask for, build or check, and the form: text or json."""
+    text = args.text("call") or "build"
+    method, _, rest = text.partition(",")
+    if args.flag("check"):
+        if method not in ("build", "check", "lint"):
+            raise Invalid(f"--check and --call={text} exclude one another")
+        method = "check"
+    form = rest.removeprefix("format=") or "text"
+    if method in ("outline", "targets", "subrequests.describe"):
+        raise Unsupported(f"--call={text} is not built yet")
+    if method not in ("build", "check", "lint") or form not in ("text", "json"):
+        raise Invalid(f'invalid --call "{text}"', hint="use build, check or check,format=json")
+    return ("build" if method == "build" else "check"), form
 
 
 def _refuse(args: Args) -> None:

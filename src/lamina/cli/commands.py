@@ -59,6 +59,7 @@ ENTRIES = (
         ("image build", "builder build", "buildx build"),
         True,
     ),
+    Entry("check", "Give advice on Dockerfiles", "lamina.cli.check:CHECK", (), True),
     Entry("images", "List images", _I + "IMAGES", ("image ls", "image list"), True),
     Entry(
         "layers",

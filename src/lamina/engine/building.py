@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from lamina.build.report import Report
     from lamina.engine.engine import Engine
     from lamina.engine.shipping import Got
+    from lamina.lint.directive import CheckOptions
+    from lamina.lint.runner import Report as Advice
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.platform import Platform
     from lamina.transfer.copy import Event
@@ -113,6 +115,7 @@ def _plan(
     dockerfile, place, context = _read_dockerfile(request, context)
     contexts, named = _named_contexts(engine, request, find)
     contexts[""] = context
+    _refuse_by_checks(engine, dockerfile, request.options, context)
     graph = build.plan(
         dockerfile,
         request.options,
@@ -147,6 +150,29 @@ def context_of(request: BuildRequest) -> LocalContext:
     _, _, context = _read_dockerfile(request, LocalContext(request.context.absolute()))
     assert isinstance(context, LocalContext)
     return context
+
+
+def check(engine: Engine, request: BuildRequest) -> tuple[Advice, CheckOptions]:
+    """What BuildKit's checks say of a build, which is not done; see `lamina.lint.checks`."""
+    from lamina.engine import advising
+
+    with ExitStack() as stack:
+        spool = stack.enter_context(_spool(engine.root / "build"))
+        context = _open_context(request, spool, stack)
+        text, name, _, context = _dockerfile_text(request, context)
+        return advising.check(engine, text, name, request.options, context)
+
+
+def _refuse_by_checks(
+    engine: Engine, dockerfile: Dockerfile, options: Options, context: Context
+) -> None:
+    """Ends a build that is to fail on advice; only such a build pays for looking."""
+    directive = dockerfile.directives.get("check")
+    text = options.build_args.get("BUILDKIT_DOCKERFILE_CHECK", directive.value if directive else "")
+    if "error" in text:
+        from lamina.engine import advising
+
+        advising.refuse(engine, dockerfile, options, context)
 
 
 def _with_tag(name: str) -> reference.Reference:
@@ -260,11 +286,17 @@ def _open_context(request: BuildRequest, spool: Path, stack: ExitStack) -> Conte
 
 def _read_dockerfile(request: BuildRequest, context: Context) -> tuple[Dockerfile, str, Context]:
     """The Dockerfile, the name of its place, and the context with its ignore rules."""
+    data, name, place, context = _dockerfile_text(request, context)
+    return _parsed(data, name), place, context
+
+
+def _dockerfile_text(request: BuildRequest, context: Context) -> tuple[bytes, str, str, Context]:
+    """The Dockerfile's bytes and name, its place, and the context with its ignore rules."""
     given = request.dockerfile
     if isinstance(given, bytes):
         if isinstance(context, LocalContext):
             context = with_ignore(context)
-        return _parsed(given, "Dockerfile"), f"- {_place(context)}", context
+        return given, "Dockerfile", f"- {_place(context)}", context
     if not isinstance(context, LocalContext):
         raise Invalid("without a context the Dockerfile must come on standard input")
     if given is None:
@@ -279,10 +311,10 @@ def _read_dockerfile(request: BuildRequest, context: Context) -> tuple[Dockerfil
         context = replace(context, ignore=ignore, ignore_name=str(beside))
     else:
         context = with_ignore(context)
-    return _parsed(_bytes_of(path), path.name), str(path), context
+    return _bytes_of(path), path.name, str(path), context
 
 
-def _from_context(name: str, context: LocalContext) -> tuple[Dockerfile, str, Context]:
+def _from_context(name: str, context: LocalContext) -> tuple[bytes, str, str, Context]:
     with context.open_root() as root:
         text = read_file(root, name)
     if text is None and name == "Dockerfile":
@@ -295,8 +327,8 @@ def _from_context(name: str, context: LocalContext) -> tuple[Dockerfile, str, Co
             hint="name another file with -f",
         )
     place = f"{_place(context)}/{name}"
-    dockerfile = _parsed(text.encode("utf-8", "surrogateescape"), name)
-    return dockerfile, place, with_ignore(context, name)
+    data = text.encode("utf-8", "surrogateescape")
+    return data, name, place, with_ignore(context, name)
 
 
 def _parsed(data: bytes, name: str) -> Dockerfile:

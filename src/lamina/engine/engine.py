@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lamina.engine.space import Pruned
     from lamina.image.archive import Loaded
     from lamina.image.view import Image
+    from lamina.lint import Report as Advice
+    from lamina.lint.directive import CheckOptions
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import ChainID, DiffID
     from lamina.oci.platform import Platform
@@ -129,6 +131,12 @@ class Engine:
         from lamina.engine.building import run
 
         return run(self, request, listen, stdout)
+
+    def check(self, request: BuildRequest) -> tuple[Advice, CheckOptions]:
+        """What BuildKit's checks say of a build, which is not done."""
+        from lamina.engine.building import check
+
+        return check(self, request)
 
     @cached_property
     def ground(self) -> Ground:

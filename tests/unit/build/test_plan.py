@@ -19,7 +19,7 @@ from lamina.build.graph import (
 )
 from lamina.build.plan import NamedContext, Options, plan
 from lamina.dockerfile import DockerfileErrors, parse
-from lamina.errors import Invalid, NotFound, Unsupported
+from lamina.errors import Invalid, NotFound
 from lamina.image.view import Image
 from lamina.oci import media_type
 from lamina.oci.config import History, ImageConfig, RunConfig
@@ -182,12 +182,6 @@ def test_every_fault_is_told_at_once() -> None:
 def test_what_cannot_be_is_refused_with_its_line(text: str, message: str) -> None:
     options = {"target": "a"} if " AS a" in text else {}
     assert any(message in told for told in faults(text, **options))
-
-
-def test_failing_on_advice_is_refused_by_name() -> None:
-    with pytest.raises(Unsupported, match="error=true"):
-        planned("# check=error=true\nFROM base\n")
-    planned("# check=error=true\nFROM base\n", build_args={"BUILDKIT_DOCKERFILE_CHECK": "skip=all"})
 
 
 def test_an_epoch_is_seconds() -> None:

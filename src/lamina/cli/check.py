@@ -1,0 +1,150 @@
+"""`lamina check`: advice on Dockerfiles, in words or for programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lamina.cli.command import Args, Command, Flag, Kind
+from lamina.errors import Invalid
+
+if TYPE_CHECKING:
+    from lamina.engine import Engine
+    from lamina.engine.advising import Place
+    from lamina.lint import Report, Settings
+
+_LIST, _BOOL = Kind.LIST, Kind.BOOL
+_LEVELS = ("error", "warning", "info", "style")
+_CONFIG = ".hadolint.yaml"
+
+
+def check(args: Args, engine: Engine) -> int:
+    """Look at every Dockerfile that is named; 1 if a finding is as bad as --fail-on."""
+    from lamina.engine import advising
+    from lamina.lint import examine
+    from lamina.lint.formats import renderer
+
+    if args.given("explain"):
+        return _explain(args.texts("explain"))
+    render = renderer(args.text("format") or "text")
+    settings = _settings(args)
+    found: list[tuple[str, Report]] = []
+    for where in args.rest or (".",):
+        place = advising.find(where, args.text("file"), sys.stdin.buffer)
+        data = _mended(place, settings) if args.flag("fix") else place.data
+        report = examine(data, name=place.name, settings=settings, facts=place.facts)
+        found.append((place.name, report))
+    text = render(found)
+    if text:
+        print(text)
+    return int(any(report.fails(settings.fail_on) for _, report in found))
+
+
+def _mended(place: Place, settings: Settings) -> bytes:
+    """The text with every certain edit made, also in its file; on standard output for "-"."""
+    from lamina.fs import atomic
+    from lamina.lint.fix import fix
+
+    text = place.data.decode("utf-8", "surrogateescape")
+    changed, count = fix(text, settings=settings, facts=place.facts)
+    data = changed.encode("utf-8", "surrogateescape")
+    if place.path is None:
+        raise Invalid("--fix cannot write standard input back", hint="name the file")
+    if count:
+        atomic.write(place.path, data)
+        print(f"{place.name}: {count} mended", file=sys.stderr)
+    return data
+
+
+def _explain(codes: tuple[str, ...]) -> int:
+    from lamina.dockerfile.text import did_you_mean
+    from lamina.lint.rules import BY_CODE
+
+    blocks: list[str] = []
+    for code in codes:
+        rule = BY_CODE.get(code)
+        if rule is None:
+            raise Invalid(f'"{code}" is no rule', hint=did_you_mean(code, BY_CODE))
+        head = f"{rule.code} ({rule.name}), {rule.severity}"
+        blocks.append("\n".join([head, "", rule.description, *(["", rule.url] * bool(rule.url))]))
+    print("\n\n".join(blocks))
+    return 0
+
+
+def _settings(args: Args) -> Settings:
+    """The configuration file, and the flags over it."""
+    from lamina.lint import Settings
+    from lamina.lint.settings import parse_hadolint, threshold
+    from lamina.values import replace
+
+    settings = Settings()
+    config = args.text("config")
+    path = Path(config if config is not None else _CONFIG)
+    if config is not None or path.is_file():
+        settings = parse_hadolint(path.read_text("utf-8"), settings)
+    severities = dict(settings.severities)
+    for level in _LEVELS:
+        chosen = threshold(level)
+        assert chosen is not None
+        severities |= dict.fromkeys(_codes(args, level), chosen)
+    changes: dict[str, Any] = {"severities": severities}
+    if args.given("ignore"):
+        changes["ignored"] = frozenset(_codes(args, "ignore"))
+    if args.given("only"):
+        changes["only"] = frozenset(_codes(args, "only"))
+    if args.given("fail-on"):
+        changes["fail_on"] = threshold(args.text("fail-on") or "")
+    if args.flag("no-fail"):
+        changes["fail_on"] = None
+    if args.given("trusted-registry"):
+        changes["registries"] = args.texts("trusted-registry")
+    if args.given("require-label"):
+        changes["labels"] = dict(_label(text) for text in args.texts("require-label"))
+    if args.flag("strict-labels"):
+        changes["strict_labels"] = True
+    if args.flag("disable-ignore-pragma"):
+        changes["use_pragmas"] = False
+    return replace(settings, **changes)
+
+
+def _codes(args: Args, flag: str) -> list[str]:
+    return [code.strip() for text in args.texts(flag) for code in text.split(",")]
+
+
+def _label(text: str) -> tuple[str, object]:
+    from lamina.lint.settings import label_type
+
+    name, colon, kind = text.partition(":")
+    if not name or not colon:
+        raise Invalid(f'invalid --require-label "{text}"', hint="expected name:type")
+    return name, label_type(kind)
+
+
+FLAGS = (
+    Flag("config", "c", value="file", help='Settings (default: ".hadolint.yaml" if it is here)'),
+    Flag("disable-ignore-pragma", kind=_BOOL, help="Let no comment silence a rule"),
+    Flag("explain", kind=_LIST, value="code", help="Say what a rule is about, and leave"),
+    Flag(
+        "fail-on",
+        value="severity",
+        help="Exit with 1 from here on: error, warning (default), info, style or none",
+    ),
+    Flag("file", "f", value="name", help='The Dockerfile in a directory (default "Dockerfile")'),
+    Flag("fix", kind=_BOOL, help="Mend what can be mended with certainty"),
+    Flag("format", value="how", default="text", help="text, tty, json, sarif, github or docker"),
+    Flag("ignore", kind=_LIST, value="code", help="Leave out rules"),
+    Flag("no-fail", kind=_BOOL, help="Exit with 0 whatever is found"),
+    Flag("only", kind=_LIST, value="code", help="Ask these rules alone"),
+    Flag("require-label", kind=_LIST, value="name:type", help="A label that images must have"),
+    Flag("strict-labels", kind=_BOOL, help="Allow no labels beside the required ones"),
+    Flag("trusted-registry", kind=_LIST, value="name", help="Where base images may come from"),
+    *(Flag(level, kind=_LIST, value="code", help=f"Call rules {level}") for level in _LEVELS),
+)
+CHECK = Command(
+    usage="[PATH | DOCKERFILE | -]...",
+    flags=FLAGS,
+    arguments=(0, None),
+    run=check,
+    about="A PATH is a build context. Rules are listed in docs/rules.md.",
+)

@@ -1,0 +1,144 @@
+"""What advice needs from everybody: Dockerfiles, their contexts, and what the store has."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from lamina.dockerfile import Dockerfile
+from lamina.dockerfile.ignore import Ignore
+from lamina.errors import Error, Invalid, NotFound
+from lamina.lint import Base, Facts, Report, checks
+from lamina.lint.formats import docker
+from lamina.values import dataclass
+
+if TYPE_CHECKING:
+    from lamina.build import Options
+    from lamina.build.context import Context
+    from lamina.engine.engine import Engine
+    from lamina.lint.directive import CheckOptions
+    from lamina.oci.platform import Platform
+
+_LIMIT = 16 << 20  # bytes of a Dockerfile, and of an ignore file
+_IGNORE = ".dockerignore"
+_ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
+
+
+class ChecksFailed(Invalid):
+    """A check fired, and the Dockerfile asks for a build to fail then; `render` shows them all."""
+
+    def __init__(self, report: Report) -> None:
+        codes = sorted({each.code for each in report.findings})
+        super().__init__(
+            f"lint violation found for rules: {', '.join(codes)}",
+            hint=f"mend them, or build with --build-arg {_ARGUMENT}=skip=all",
+        )
+        self.report = report
+
+    def render(self) -> str:
+        """The message, and below it each finding with its lines."""
+        return f"{self.message}\n\n{docker.report_text(self.report)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A Dockerfile to be looked at."""
+
+    name: str  # as findings call it
+    data: bytes
+    facts: Facts
+    path: Path | None = None  # where it can be written back
+
+
+def find(where: str, file: str | None, stdin: BinaryIO) -> Place:
+    """The Dockerfile that `where` names: a file, a directory that is its context, or "-"."""
+    if where == "-":
+        return Place("-", stdin.read(_LIMIT), Facts())
+    path = Path(where)
+    if not path.is_dir():
+        return Place(where, _read(path), Facts(), path)
+    name = file if file is not None else "Dockerfile"
+    dockerfile = path / name
+    if file is None and not dockerfile.exists() and (path / "dockerfile").exists():
+        dockerfile = path / "dockerfile"
+    facts = Facts(
+        ignore=_ignore(path, dockerfile),
+        has_context=True,
+        has_history=(path / ".git").exists(),
+    )
+    return Place(os.fspath(dockerfile), _read(dockerfile), facts, dockerfile)
+
+
+def _ignore(context: Path, dockerfile: Path) -> Ignore | None:
+    for path in (dockerfile.with_name(f"{dockerfile.name}{_IGNORE}"), context / _IGNORE):
+        if path.is_file():
+            return Ignore.parse(_read(path))
+    return None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_LIMIT)
+    except FileNotFoundError:
+        raise NotFound(
+            f'"{path}" does not exist', hint="name a Dockerfile, or its directory"
+        ) from None
+    if len(data) == _LIMIT:
+        raise Invalid(f'"{path}" is not smaller than {_LIMIT} bytes')
+    return data
+
+
+# -- builds --------------------------------------------------------------------------------
+
+
+def refuse(engine: Engine, dockerfile: Dockerfile, options: Options, context: Context) -> None:
+    """ChecksFailed if the Dockerfile asks for it, and a check fires."""
+    report, wanted = check(engine, dockerfile.source.text, dockerfile.source.name, options, context)
+    if wanted.fails and report.findings:
+        raise ChecksFailed(report)
+
+
+def check(
+    engine: Engine, text: str | bytes, name: str, options: Options, context: Context
+) -> tuple[Report, CheckOptions]:
+    """BuildKit's checks of what a build would do, with what the store knows of its images."""
+    facts = Facts(
+        ignore=context.ignore,
+        build_args=tuple(options.build_args.items()),
+        target=options.target,
+        bases=_Bases(engine, options.platform),
+    )
+    return checks(text, name=name, facts=facts, options=options.build_args.get(_ARGUMENT))
+
+
+class _Bases(dict[str, Base]):
+    """What the store knows of images, looked up when a check asks."""
+
+    def __init__(self, engine: Engine, platform: Platform | None) -> None:
+        super().__init__()
+        self._engine = engine
+        self._platform = platform
+
+    def get(self, name: str, default: Base | None = None) -> Base | None:  # type: ignore[override]
+        if name not in self:
+            found = None if self._engine.is_empty else self._find(name)
+            if found is None:
+                return default
+            self[name] = found
+        return self[name]
+
+    def _find(self, name: str) -> Base | None:
+        from lamina.oci import platform as platforms
+
+        try:
+            wanted = self._platform if self._platform is not None else self._engine.platform
+            config = self._engine.image(name, wanted)[1].config
+        except Error:
+            return None  # what is not here is not known
+        return Base(
+            env=tuple(config.config.environment().items()),
+            has_shell=bool(config.config.shell),
+            platform=platforms.format(config.platform),
+        )
