@@ -94,6 +94,14 @@ class Ran:
         """From the first to the last of `words`."""
         return self.located.span(words[0].start, words[-1].end)
 
+    def behind(self, word: shell.Word, addition: str) -> tuple[Edit, ...]:
+        """The edit that puts `addition` behind a word; none where its place is not known."""
+        if not self.located.starts:
+            return ()
+        span = self.span(word)
+        place = Span(span.end_line, span.end_column, span.end_line, span.end_column)
+        return (Edit(place, addition),)
+
     def hit(
         self,
         *words: shell.Word | shell.Command,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lamina.dockerfile.source import Span
 from lamina.lint.command import flags, has, operands
 from lamina.lint.file import File
-from lamina.lint.finding import Edit, Hit
+from lamina.lint.finding import Hit
 from lamina.lint.mounted import caches
 from lamina.lint.rules.kin import INFO, WARNING, hadolint
 
@@ -47,14 +46,15 @@ def cached(file: File) -> Iterator[Hit]:
     for ran in file.runs:
         if any(target.startswith("/var/cache/apk") for target in caches(ran.run)):
             continue
-        for command in ran.script.commands:
-            if has(command, "apk", "add") and "no-cache" not in flags(command):
-                word = next(w for w in command.arguments if w.text == "add")
-                end = ran.span(word)
-                place = Span(end.end_line, end.end_column, end.end_line, end.end_column)
-                edits = (Edit(place, " --no-cache"),) if ran.located.starts else ()
-                yield ran.hit(command, hint="add --no-cache", edits=edits)
-                break
+        lacking = [
+            command
+            for command in ran.script.commands
+            if has(command, "apk", "add") and "no-cache" not in flags(command)
+        ]
+        verbs = [next(w for w in command.arguments if w.text == "add") for command in lacking]
+        if lacking:
+            edits = tuple([edit for verb in verbs for edit in ran.behind(verb, " --no-cache")])
+            yield ran.hit(lacking[0], hint="add --no-cache", edits=edits)
 
 
 RULES = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from lamina.dockerfile import instructions as ins
 from lamina.dockerfile.source import Span
@@ -40,7 +40,7 @@ def unpinned(file: File) -> Iterator[Hit]:
             for command in ran.script.commands
             if installs(command)
             for word in operands(command, _VALUED)
-            if word.text != "install" and "=" not in word.text and not _is_file(word.text)
+            if word.text != "install" and not _is_fixed(word.text)
         ]
         if loose:
             names = ", ".join(f'"{word.text}"' for word in loose[:4])
@@ -48,8 +48,9 @@ def unpinned(file: File) -> Iterator[Hit]:
             yield ran.hit(loose[0], message=f"no version: {names}{more}", hint="name=version")
 
 
-def _is_file(text: str) -> bool:
-    return text.endswith(_PACKAGE_FILE) or text.startswith(("./", "/"))
+def _is_fixed(text: str) -> bool:
+    """Whether it names a version, a release of the distribution, or a file."""
+    return "=" in text or "/" in text or text.endswith(_PACKAGE_FILE)
 
 
 def lists_kept(file: File) -> Iterator[Hit]:
@@ -127,15 +128,13 @@ def needs_answer(file: File) -> Iterator[Hit]:
 
     Nobody is there to answer, and the build ends with an error.
     """
-    for ran, command in _first(file):
-        has_yes = has_flag(command, "y", "yes", "assume-yes")
-        is_quiet = count_flag(command, "q") > 1 or count_flag(command, "quiet") > 1
-        if not has_yes and not is_quiet and not _quiet_by_level(command):
-            word = next(w for w in command.arguments if w.text == "install")
-            end = ran.span(word)
-            place = Span(end.end_line, end.end_column, end.end_line, end.end_column)
-            edits = (Edit(place, " -y"),) if ran.located.starts else ()
-            yield ran.hit(command, hint="add -y", edits=edits)
+    yield from _without(file, _asks, "-y")
+
+
+def _asks(command: Command) -> bool:
+    if has_flag(command, "y", "yes", "assume-yes") or _quiet_by_level(command):
+        return False
+    return max(count_flag(command, "q"), count_flag(command, "quiet")) < 2
 
 
 def _quiet_by_level(command: Command) -> bool:
@@ -143,11 +142,14 @@ def _quiet_by_level(command: Command) -> bool:
     return any(re.fullmatch(r"-q=[2-9]|--quiet=[2-9]", text) for text in texts(command))
 
 
-def _first(file: File) -> Iterator[tuple[Ran, Command]]:
-    """Commands that install, and that no rule has spoken about in the same RUN."""
-    for ran, command in file.commands("apt-get"):
-        if installs(command):
-            yield ran, command
+def _without(file: File, lacks: Callable[[Command], bool], flag: str) -> Iterator[Hit]:
+    """RUNs with an `apt-get install` that lacks a flag, and the edits that add it."""
+    for ran in file.runs:
+        lacking = [c for c in ran.script.commands if installs(c) and lacks(c)]
+        verbs = [next(w for w in c.arguments if w.text == "install") for c in lacking]
+        if lacking:
+            edits = tuple([edit for verb in verbs for edit in ran.behind(verb, f" {flag}")])
+            yield ran.hit(lacking[0], hint=f"add {flag}", edits=edits)
 
 
 def recommends(file: File) -> Iterator[Hit]:
@@ -155,18 +157,14 @@ def recommends(file: File) -> Iterator[Hit]:
 
     Recommended packages can be most of what is installed, and nobody asked for them.
     """
-    seen: set[int] = set()
-    for ran, command in _first(file):
-        if ran.item.index in seen or has_flag(command, "no-install-recommends"):
-            continue
-        if any("APT::Install-Recommends=" in text.replace(" ", "") for text in texts(command)):
-            continue
-        seen.add(ran.item.index)
-        word = next(w for w in command.arguments if w.text == "install")
-        end = ran.span(word)
-        place = Span(end.end_line, end.end_column, end.end_line, end.end_column)
-        edits = (Edit(place, " --no-install-recommends"),) if ran.located.starts else ()
-        yield ran.hit(command, hint="add --no-install-recommends", edits=edits)
+    yield from _without(file, _recommends, "--no-install-recommends")
+
+
+def _recommends(command: Command) -> bool:
+    if has_flag(command, "no-install-recommends"):
+        return False
+    values = ("APT::Install-Recommends=false", "APT::Install-Recommends=0")
+    return not any(value in text for value in values for text in texts(command))
 
 
 def apt_itself(file: File) -> Iterator[Hit]:
@@ -174,14 +172,15 @@ def apt_itself(file: File) -> Iterator[Hit]:
 
     `apt` is for people; its output and its options change without notice.
     """
-    seen: set[int] = set()
-    for ran, command in file.commands("apt"):
-        if ran.item.index not in seen:
-            seen.add(ran.item.index)
-            word = command.words[0]
-            is_safe = has(command, "apt", "install", "update", "remove", "purge", "autoremove")
-            edits = (Edit(ran.span(word), "apt-get"),) if is_safe and ran.located.starts else ()
-            yield ran.hit(word, hint="use apt-get or apt-cache", edits=edits)
+    for ran in file.runs:
+        commands = [command for command in ran.script.commands if command.name == "apt"]
+        if not commands:
+            continue
+        same = ("install", "update", "remove", "purge", "autoremove", "upgrade")
+        is_certain = ran.located.starts and all(has(c, "apt", *same) for c in commands)
+        words = [command.words[0] for command in commands] if is_certain else []
+        edits = tuple([Edit(ran.span(word), "apt-get") for word in words])
+        yield ran.hit(commands[0].words[0], hint="use apt-get or apt-cache", edits=edits)
 
 
 RULES = (

@@ -113,7 +113,8 @@ def no_healthcheck(file: File) -> Iterator[Hit]:
         line = part.base.instruction
         assert isinstance(line, ins.From)
         name: str | None = part.name.lower()
-        bases[part.name.lower()] = line.image.lower()
+        if line.as_name is not None:
+            bases[line.as_name] = line.image.lower()
         if line.image.lower() in good:
             good.add(part.name.lower())
         else:

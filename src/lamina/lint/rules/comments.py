@@ -70,7 +70,7 @@ def inline_pragma(file: File) -> Iterator[Hit]:
     For teams that review exceptions in one place. It is off unless its code is asked for.
     """
     for pragma in pragmas(file):
-        if pragma.kind is not Kind.SHELL:
+        if pragma.kind is Kind.LINE:
             end = len(file.source.lines[pragma.line - 1]) + 1
             yield Hit(-1, Span(pragma.line, 1, pragma.line, end))
 

@@ -11,7 +11,7 @@ from lamina.lint.finding import Hit
 from lamina.lint.rules.kin import INFO, STYLE, WARNING, hadolint
 from lamina.lint.settings import LabelType
 
-_KEY = re.compile(r"[a-z](?:[a-z0-9._-]*[a-z0-9])?")
+_KEY = re.compile(r"[a-z](?:[a-z0-9._/-]*[a-z0-9])?")
 _RESERVED = ("com.docker.", "io.docker.", "org.dockerproject.")
 _SEMVER = re.compile(
     r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*)){2}"

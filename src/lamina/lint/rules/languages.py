@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 
 from lamina.dockerfile import instructions as ins
-from lamina.dockerfile.source import Span
 from lamina.lint.command import has, has_flag, has_run, operands, texts
 from lamina.lint.file import File
-from lamina.lint.finding import Edit, Hit
+from lamina.lint.finding import Hit
 from lamina.lint.mounted import caches
 from lamina.lint.rules.kin import INFO, WARNING, hadolint
 from lamina.lint.shell import Command, Word
@@ -94,14 +93,15 @@ def pip_cached(file: File) -> Iterator[Hit]:
         found = _SPEC.search(ran.script.text)
         if (found and found[1] in _TRUTHS) or any("/.cache/pip" in t for t in caches(ran.run)):
             continue
-        for command in ran.script.commands:
-            if _is_pip_install(command) and _keeps_cache(command):
-                word = next(w for w in command.arguments if w.text == "install")
-                end = ran.span(word)
-                place = Span(end.end_line, end.end_column, end.end_line, end.end_column)
-                edits = (Edit(place, " --no-cache-dir"),) if ran.located.starts else ()
-                yield ran.hit(command, hint="add --no-cache-dir", edits=edits)
-                break
+        lacking = [
+            command
+            for command in ran.script.commands
+            if _is_pip_install(command) and _keeps_cache(command)
+        ]
+        verbs = [next(w for w in command.arguments if w.text == "install") for command in lacking]
+        if lacking:
+            edits = tuple([edit for verb in verbs for edit in ran.behind(verb, " --no-cache-dir")])
+            yield ran.hit(lacking[0], hint="add --no-cache-dir", edits=edits)
 
 
 def _keeps_cache(command: Command) -> bool:

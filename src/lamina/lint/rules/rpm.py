@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from lamina.dockerfile.source import Span
 from lamina.lint.command import has, has_flag, has_run, operands, texts
 from lamina.lint.file import File, Ran
-from lamina.lint.finding import Edit, Hit
+from lamina.lint.finding import Hit
 from lamina.lint.mounted import caches
 from lamina.lint.rules.kin import WARNING, hadolint
 from lamina.lint.shell import Command, Word
@@ -25,14 +24,15 @@ _VERSION = re.compile(r"[0-9A-Za-z.~^_:+]+")
 
 def _asks(file: File, names: tuple[str, ...], verbs: tuple[str, ...], *yes: str) -> Iterator[Hit]:
     for ran in file.runs:
-        for command in ran.script.commands:
-            if has(command, names, *verbs) and not has_flag(command, *yes):
-                word = next(w for w in command.arguments if w.text in verbs)
-                end = ran.span(word)
-                place = Span(end.end_line, end.end_column, end.end_line, end.end_column)
-                edits = (Edit(place, " -y"),) if ran.located.starts else ()
-                yield ran.hit(command, hint="add -y", edits=edits)
-                break
+        lacking = [
+            command
+            for command in ran.script.commands
+            if has(command, names, *verbs) and not has_flag(command, *yes)
+        ]
+        words = [next(w for w in command.arguments if w.text in verbs) for command in lacking]
+        if lacking:
+            edits = tuple([edit for word in words for edit in ran.behind(word, " -y")])
+            yield ran.hit(lacking[0], hint="add -y", edits=edits)
 
 
 def yum_asks(file: File) -> Iterator[Hit]:

@@ -23,7 +23,8 @@ def ends_as_root(file: File) -> Iterator[Hit]:
     if not file.parts:
         return
     for part in file.parts:
-        users = [item for item in part.items if isinstance(item.instruction, ins.User)]
+        items = [item for item in part.items if not item.in_trigger]
+        users = [item for item in items if isinstance(item.instruction, ins.User)]
         if not users:
             continue
         line = users[-1].instruction

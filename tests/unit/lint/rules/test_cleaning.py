@@ -1,0 +1,51 @@
+"""Cleaning: firing and not firing."""
+
+from __future__ import annotations
+
+import pytest
+
+from unit.lint.advice import lines
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("LM1101", "RUN apt-get update\nRUN rm -rf /var/lib/apt/lists/*"),
+        ("LM1101", "RUN dnf install -y x\nRUN dnf clean all"),
+        ("LM1101", "RUN pip install x\nRUN rm -rf /root/.cache"),
+        ("LM1102", "COPY a.tar.gz /tmp/\nRUN tar -xf /tmp/a.tar.gz && rm /tmp/a.tar.gz"),
+        ("LM1102", "ADD https://x/y.zip /y.zip\nRUN unzip /y.zip; rm -f /y.zip"),
+        ("LM1102", "WORKDIR /w\nRUN curl -fo x.tgz https://x/y\nRUN rm x.tgz"),
+        ("LM1102", "RUN wget https://x/y.zip?z=1\nRUN rm /y.zip"),
+        ("LM1103", "COPY . /app\nRUN chown -R x /app"),
+        ("LM1103", "WORKDIR /app\nCOPY . .\nRUN chown --recursive x:y ."),
+        ("LM1104", "COPY x /scripts\nRUN chmod -R +x /scripts"),
+    ],
+)
+def test_it_fires(code: str, text: str) -> None:
+    assert lines(code, text) == [text.count("\n") + 1]
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("LM1101", "RUN apt-get update && rm -rf /var/lib/apt/lists/*"),
+        (
+            "LM1101",
+            "RUN apt update; rm -r /var/lib/apt/lists/*\nRUN apt update; rm -r /var/lib/apt/lists",
+        ),
+        ("LM1101", "RUN --mount=type=cache,target=/var/cache/yum yum install x\nRUN yum clean all"),
+        ("LM1101", "RUN apt-get update\nFROM b:1\nRUN rm -rf /var/lib/apt/lists/*"),
+        ("LM1101", "RUN apk add --no-cache x\nRUN rm -rf /var/cache/apk"),
+        ("LM1102", "RUN curl -fo x.tgz https://x/y && rm x.tgz"),
+        ("LM1102", "COPY a /tmp/\nRUN rm /tmp/b"),
+        ("LM1102", "COPY a.tar /tmp/\nRUN x"),
+        ("LM1102", "ADD a.tar.gz /tmp/\nRUN rm /tmp/a.tar.gz"),
+        ("LM1103", "COPY --chown=x . /app\nRUN chown x /app"),
+        ("LM1103", "COPY . /app\nRUN chown -R x /data"),
+        ("LM1103", "RUN chown -R x /app"),
+        ("LM1104", "COPY x /scripts\nRUN chmod +x /scripts/a"),
+    ],
+)
+def test_it_is_silent(code: str, text: str) -> None:
+    assert lines(code, text) == []
