@@ -39,6 +39,7 @@ bench: .venv/ready
 
 docs: .venv/ready
 	@scripts/setup packages $(PEERS)
+	$(PYTHON) scripts/rules docs/rules.md
 	$(PYTHON) -m tests.conformance.report docs/conformance.md
 	LAMINA_DOCS=1 $(PYTHON) -m pytest -m "" tests/interop
 

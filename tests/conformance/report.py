@@ -43,7 +43,7 @@ def main(target: Path) -> None:
     """Score every kind and write the page."""
     sys.path[:0] = [str(TESTS), str(TESTS.parent)]
     reasons = dict(line.split(": ", 1) for line in REASONS.read_text().splitlines() if ": " in line)
-    rows, failures = [], []
+    rows, failures, pages = [], [], []
     for module in modules():
         for kind, passed, total, failing in module.score():
             print(f"{kind}: {passed} of {total}", flush=True)
@@ -52,9 +52,13 @@ def main(target: Path) -> None:
                 f"- `{case}` ({kind}): {reasons.get(case, 'no reason known yet')}"
                 for case in failing
             ]
+        if hasattr(module, "page") and module.score():
+            pages.append(module.page())
     text = HEAD + "\n".join(rows) + "\n"
     if failures:
         text += "\n## Those that differ\n\n" + "\n".join(failures) + "\n"
+    for page in pages:
+        text += f"\n{page}\n"
     target.write_text(text)
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import Counter
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from lamina.dockerfile.ignore import Ignore
-from lamina.errors import Invalid
 from lamina.lint import Facts, Report, Settings, check, checks, settings
 from lamina.lint.directive import CheckOptions
+from lamina.lint.rule import Phase
 from lamina.lint.rules import BY_CODE
 from lamina.values import replace
 
@@ -92,53 +91,84 @@ def test_hadolint_rules_answer_as_the_peer(row: dict) -> None:
 
 # -- real Dockerfiles ---------------------------------------------------------------------------
 
-Places = dict[str, Counter[tuple[str, str, int]]]
+Place = tuple[str, int]  # of a finding: the file's path and the line
+Columns = tuple[list[Place], list[Place], list[Place]]  # the same, only ours, only theirs
+UNRESOLVED = "failed to resolve source metadata"  # the peer had no network for this base image
 
 
 @cache
-def compared() -> dict[str, dict[str, list[list[tuple[str, int]]]]]:
-    """For each tool and rule: the places that are the same, only ours, and only theirs."""
+def compared() -> dict[str, dict[str, Columns]]:
+    """For each tool and rule, the places where both fire, or one of them."""
     return {"buildkit": _compare_buildkit(), "hadolint": _compare_hadolint()}
 
 
-def _compare_buildkit() -> dict[str, list[list[tuple[str, int]]]]:
-    found: dict[str, list[list[tuple[str, int]]]] = {}
+def _compare_buildkit() -> dict[str, Columns]:
+    found: dict[str, Columns] = {}
     for row in rows("buildkit_corpus.jsonl.gz"):
         data = (DOCKERFILES / row["path"]).read_bytes()
-        try:
-            report, _ = checks(data)
-            ours = {(f.code, f.line, f.message) for f in report.findings}
-        except Invalid:
-            ours = set()
+        ours = {(f.code, f.line, f.message) for f in checks(data)[0].findings}
         theirs = {(f["rule"], f["line"], f["detail"]) for f in row["findings"]}
+        if UNRESOLVED in (row.get("build_error") or ""):
+            ours = {each for each in ours if BY_CODE[each[0]].phase is not Phase.STEPS}
         _count(found, row["path"], ours, theirs)
     return found
 
 
-def _compare_hadolint() -> dict[str, list[list[tuple[str, int]]]]:
-    found: dict[str, list[list[tuple[str, int]]]] = {}
+def _compare_hadolint() -> dict[str, Columns]:
+    found: dict[str, Columns] = {}
+    codes = frozenset(code for code, rule in BY_CODE.items() if code[:2] == "DL" and rule.on)
     for row in rows("hadolint_corpus.jsonl.gz"):
-        codes = {f["code"] for f in row["findings"]}
-        if codes & {"DL1000"}:
+        if any(f["code"] == "DL1000" for f in row["findings"]):
             continue  # the peer could not read it, and has nothing to say
         data = (DOCKERFILES / row["path"]).read_bytes()
-        ours = {(f.code, f.line) for f in check(data, settings=hadolint_only())}
-        theirs = {(f["code"], f["line"]) for f in row["findings"] if f["code"] in BY_CODE}
-        _count(found, row["path"], {place for place in ours if place[0] in BY_CODE}, theirs)
+        ours = {(f.code, f.line) for f in check(data, settings=Settings(only=codes))}
+        theirs = {(f["code"], f["line"]) for f in row["findings"]}
+        pairs = [{each for each in places if each[0] in codes} for places in (ours, theirs)]
+        _count(found, row["path"], *pairs)
     return found
 
 
-@cache
-def hadolint_only() -> Settings:
-    codes = [code for code, rule in BY_CODE.items() if code.startswith("DL") and rule.on]
-    return Settings(only=frozenset(codes))
-
-
-def _count(found: dict, path: str, ours: set[tuple], theirs: set[tuple]) -> None:
+def _count(found: dict[str, Columns], path: str, ours: set[tuple], theirs: set[tuple]) -> None:
     for column, places in enumerate((ours & theirs, ours - theirs, theirs - ours)):
-        for place in places:
-            row = found.setdefault(place[0], [[], [], []])
-            row[column].append((path, place[1]))
+        for place in sorted(places):
+            found.setdefault(place[0], ([], [], []))[column].append((path, place[1]))
+
+
+@cache
+def reasons() -> dict[str, str]:
+    """Why a rule differs, by tool and code."""
+    pairs = (line.split(": ", 1) for line in REASONS.read_text().splitlines() if ": " in line)
+    return dict(pairs)  # type: ignore[arg-type]
+
+
+def test_every_difference_on_real_files_has_a_reason() -> None:
+    differing = {
+        f"{tool} {code}"
+        for tool, rules in compared().items()
+        for code, (_, ours, theirs) in rules.items()
+        if ours or theirs
+    }
+    assert differing == set(reasons())
+
+
+def page() -> str:
+    """The part of docs/conformance.md that counts the agreement on real Dockerfiles."""
+    parts = []
+    for tool, title in (("buildkit", "BuildKit"), ("hadolint", "hadolint")):
+        rules = compared()[tool]
+        totals = [sum(len(columns[at]) for columns in rules.values()) for at in range(3)]
+        head = f"### Real Dockerfiles, beside {title}"
+        table = [
+            "| rule | same | only ours | only theirs | why |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        for code, columns in sorted(rules.items()):
+            same, ours, theirs = map(len, columns)
+            why = reasons().get(f"{tool} {code}", "")
+            table.append(f"| {code} | {same} | {ours} | {theirs} | {why} |")
+        table.append("| all | {} | {} | {} | |".format(*totals))
+        parts.append("\n".join([head, "", *table]))
+    return "\n\n".join(parts)
 
 
 def score() -> list[tuple[str, int, int, list[str]]]:
@@ -152,4 +182,9 @@ def score() -> list[tuple[str, int, int, list[str]]]:
     ):
         failing = [row["id"] for row in table if differ(row)]
         scores.append((kind, len(table) - len(failing), len(table), failing))
+    for tool, title in (("buildkit", "BuildKit"), ("hadolint", "hadolint")):
+        columns = compared()[tool].values()
+        same = sum(len(each[0]) for each in columns)
+        total = same + sum(len(each[1]) + len(each[2]) for each in columns)
+        scores.append((f"rules: findings shared with {title} on real files", same, total, []))
     return scores

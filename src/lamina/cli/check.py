@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,11 @@ def _mended(place: Place, settings: Settings) -> bytes:
     if place.path is None:
         raise Invalid("--fix cannot write standard input back", hint="name the file")
     if count:
-        atomic.write(place.path, data)
+        path = place.path.resolve()  # a link stays one
+        before = path.stat()
+        atomic.write(path, data, before.st_mode & 0o777)
+        if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+            os.chown(path, before.st_uid, before.st_gid)
         print(f"{place.name}: {count} mended", file=sys.stderr)
     return data
 
