@@ -175,6 +175,21 @@ class File:
         return tuple([ran for item in self.unwrapped if (ran := self._ran(item)) is not None])
 
     @cached_property
+    def lasting(self) -> tuple[Ran, ...]:
+        """The RUNs whose layers are kept: of the last stage, of bases of others, of triggers."""
+        bases = {
+            item.instruction.image.lower()
+            for item in self.items
+            if isinstance(item.instruction, ins.From)
+        }
+        kept = {-1, self.parts[-1].index} if self.parts else set()
+        for part in self.parts:
+            line = part.base.instruction if part.base is not None else None
+            if isinstance(line, ins.From) and line.as_name in bases:
+                kept.add(part.index)
+        return tuple([ran for ran in self.runs if ran.item.in_trigger or ran.item.stage in kept])
+
+    @cached_property
     def ran_at(self) -> dict[int, Ran]:
         """The RUNs by the index of their item."""
         return {ran.item.index: ran for ran in self.runs}

@@ -42,6 +42,7 @@ def words(text: str) -> list[str]:
         ("$X install; ${Y} b; c", "c"),
         ("echo $((1 + $(a)))", "echo a"),
         ("echo $((a); b)", "echo a b"),
+        ("echo $((a; b))", "echo a b"),
         ("a <<EOF && b\nnot a command\nEOF\nc", "a b c"),
         ("a <<-'EOF'\n\tx\n\tEOF\nb", "a b"),
         ("a # b; c\nd", "a d"),

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from lamina.dockerfile import instructions as ins
 from lamina.dockerfile.source import Span
 from lamina.lint.command import count_flag, has, has_flag, operands, texts
-from lamina.lint.file import File, Part, Ran
+from lamina.lint.file import File, Ran
 from lamina.lint.finding import Edit, Hit
 from lamina.lint.mounted import caches
 from lamina.lint.rules.kin import INFO, WARNING, hadolint
@@ -61,33 +60,11 @@ def lists_kept(file: File) -> Iterator[Hit]:
         RUN apt-get update && apt-get install -y curl \\
             && rm -rf /var/lib/apt/lists/*                # yes
     """
-    used = {
-        item.instruction.image.lower()
-        for item in file.of(ins.From)
-        if isinstance(item.instruction, ins.From)
-    }
-    last = file.parts[-1] if file.parts else None
-    for part in file.parts:
-        if part is not last and not _is_base(part, used):
-            continue
-        for item in part.items:
-            ran = file.ran_at.get(item.index)
-            if ran is not None and _keeps_lists(ran):
-                update = next(c for c in ran.script.commands if has(c, _UPDATERS, "update"))
-                yield ran.hit(
-                    update,
-                    hint="end the RUN with: rm -rf /var/lib/apt/lists/*",
-                    edits=_and_remove(ran),
-                )
-
-
-def _is_base(part: Part, used: set[str]) -> bool:
-    """Whether a later stage stands on this one; triggers always travel."""
-    if part.base is None or any(item.in_trigger for item in part.items):
-        return True
-    line = part.base.instruction
-    assert isinstance(line, ins.From)
-    return line.as_name is not None and line.as_name in used
+    for ran in file.lasting:
+        if _keeps_lists(ran):
+            update = next(c for c in ran.script.commands if has(c, _UPDATERS, "update"))
+            hint = "end the RUN with: rm -rf /var/lib/apt/lists/*"
+            yield ran.hit(update, hint=hint, edits=_and_remove(ran))
 
 
 def _keeps_lists(ran: Ran) -> bool:

@@ -141,25 +141,14 @@ def _npm_fixed(package: str) -> bool:
 
 def yarn_kept(file: File) -> Iterator[Hit]:
     """`yarn cache clean` follows in the RUN that ran `yarn install`."""
-    last = file.parts[-1] if file.parts else None
-    bases = {
-        item.instruction.image.lower()
-        for item in file.of(ins.From)
-        if isinstance(item.instruction, ins.From)
-    }
-    for part in file.parts:
-        if part is not last and part.name.lower() not in bases:
+    for ran in file.lasting:
+        if any("/.cache/yarn" in target for target in caches(ran.run)):
             continue
-        for item in part.items:
-            ran = file.ran_at.get(item.index)
-            if ran is None or any("/.cache/yarn" in target for target in caches(ran.run)):
-                continue
-            commands = ran.script.commands
-            first = next((i for i, c in enumerate(commands) if has(c, "yarn", "install")), None)
-            if first is None or any(
-                c.name == "yarn" and has_run(c, "cache", "clean") for c in commands[first:]
-            ):
-                continue
+        commands = ran.script.commands
+        first = next((at for at, c in enumerate(commands) if has(c, "yarn", "install")), None)
+        if first is None:
+            continue
+        if not any(c.name == "yarn" and has_run(c, "cache", "clean") for c in commands[first:]):
             yield ran.hit(commands[first], hint="end the RUN with: yarn cache clean")
 
 

@@ -66,11 +66,12 @@ def wget_talks(file: File) -> Iterator[Hit]:
 def wget_and_curl(file: File) -> Iterator[Hit]:
     """A stage uses wget or curl, not both: one of them need not be installed."""
     for part in file.parts:
-        seen: set[str] = set()
+        by_trigger: dict[bool, set[str]] = {False: set(), True: set()}
         for item in part.items:
             ran = file.ran_at.get(item.index)
             if ran is None:
                 continue
+            seen = by_trigger[item.in_trigger]
             names = {c.name for c in ran.script.commands if c.name in ("wget", "curl")}
             if len(seen | names) > 1 and names:
                 command = next(c for c in ran.script.commands if c.name in names)

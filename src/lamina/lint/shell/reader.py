@@ -255,7 +255,7 @@ class Reader(WordReader):
     def for_(self) -> None:
         self.blanks()
         if self.peek(2) == "((":
-            self.arithmetic()
+            self.arithmetic(is_for=True)
         else:
             self.word()
             self.newlines()

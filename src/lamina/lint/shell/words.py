@@ -218,8 +218,8 @@ class WordReader:
         self.at = end + 1
         return UNKNOWN
 
-    def arithmetic(self) -> None:
-        """`((…))`; commands in its substitutions count."""
+    def arithmetic(self, *, is_for: bool = False) -> None:
+        """`((…))`; commands in its substitutions count. Only that of `for` holds semicolons."""
         self.expect("((")
         level = 0
         while self.at < len(self.text):
@@ -231,7 +231,7 @@ class WordReader:
                 self.piece(c)
                 continue
             level += (c == "(") - (c == ")")
-            if level < 0:
+            if level < 0 or (c == ";" and not is_for):
                 break
             self.at += 1
         raise Unreadable
