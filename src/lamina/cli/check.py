@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LIST, _BOOL = Kind.LIST, Kind.BOOL
 _LEVELS = ("error", "warning", "info", "style")
-_CONFIG = ".hadolint.yaml"
+_CONFIGS = (".hadolint.yaml", ".hadolint.yml")
 
 
 def check(args: Args, engine: Engine) -> int:
@@ -85,8 +85,8 @@ def _settings(args: Args) -> Settings:
 
     settings = Settings()
     config = args.text("config")
-    path = Path(config if config is not None else _CONFIG)
-    if config is not None or path.is_file():
+    here = [Path(name) for name in _CONFIGS if Path(name).is_file()]
+    for path in [Path(config)] if config is not None else here[:1]:
         settings = parse_hadolint(path.read_text("utf-8"), settings)
     severities = dict(settings.severities)
     for level in _LEVELS:

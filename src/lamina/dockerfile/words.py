@@ -84,9 +84,10 @@ def examine(
     keep_quotes: bool = False,
     keep_escapes: bool = False,
     keep_unset: bool = False,
+    skip_quotes: bool = False,
 ) -> Expansion:
     """As `expand`, with its words and the names that it met."""
-    reader = _Reader(word, env, escape, keep_quotes, keep_escapes, keep_unset, False)
+    reader = _Reader(word, env, escape, keep_quotes, keep_escapes, keep_unset, skip_quotes)
     text, words = reader.run()
     return Expansion(text, tuple(words), frozenset(reader.found), frozenset(reader.missing))
 

@@ -22,6 +22,7 @@ from lamina.oci import reference
 
 _UNREPORTED = frozenset(("BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"))
 _LAST = 1 << 30
+_REMOTE = ("http://", "https://", "git@", "git://", "ssh://")
 
 
 def trace(file: File) -> Trace:
@@ -320,7 +321,8 @@ class _Walker:
             if document.expand:
                 expand(document.content, is_body=True)
         if isinstance(line, ins.Add) or line.from_ is None:
-            self.trace.sources += [(item, path) for path in sources]
+            local = [path for path in sources if not path.startswith(_REMOTE)]
+            self.trace.sources += [(item, path) for path in local]
 
     def _expose(self, item: Item, line: ins.Expose, state: State) -> None:
         for text in line.ports:
@@ -338,11 +340,8 @@ class _Expander:
         self.state = state
 
     def __call__(self, word: str, *, is_body: bool = False) -> str:
-        if is_body:
-            names = words.used_names(word, escape="\\")
-            self._note(names - self.state.env.keys())
-            return words.expand(word, self.state.env, skip_quotes=True)
-        found = words.examine(word, self.state.env, escape=self.walker.escape)
+        escape = "\\" if is_body else self.walker.escape
+        found = words.examine(word, self.state.env, escape=escape, skip_quotes=is_body)
         self._note(found.missing)
         return found.text
 

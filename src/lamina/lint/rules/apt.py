@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from lamina.dockerfile.source import Span
 from lamina.lint.command import count_flag, has, has_flag, operands, texts
+from lamina.lint.edits import chained
 from lamina.lint.file import File, Ran
 from lamina.lint.finding import Edit, Hit
 from lamina.lint.mounted import caches
@@ -63,8 +63,8 @@ def lists_kept(file: File) -> Iterator[Hit]:
     for ran in file.lasting:
         if _keeps_lists(ran):
             update = next(c for c in ran.script.commands if has(c, _UPDATERS, "update"))
-            hint = "end the RUN with: rm -rf /var/lib/apt/lists/*"
-            yield ran.hit(update, hint=hint, edits=_and_remove(ran))
+            clean = "rm -rf /var/lib/apt/lists/*"
+            yield ran.hit(update, hint=f"end the RUN with: {clean}", edits=chained(ran, clean))
 
 
 def _keeps_lists(ran: Ran) -> bool:
@@ -83,21 +83,6 @@ def _keeps_lists(ran: Ran) -> bool:
 
 def _removes_lists(command: Command) -> bool:
     return command.name == "rm" and any(_LISTS.match(text) for text in texts(command))
-
-
-def _and_remove(ran: Ran) -> tuple[Edit, ...]:
-    """`&& rm -rf …` at the end of a chain of `&&`."""
-    commands = ran.script.commands
-    if not ran.located.starts or ran.run.command.heredocs or ran.script.pipes:
-        return ()
-    if any(command.after not in ("", "&&") or command.depth for command in commands):
-        return ()
-    end = len(ran.located.text)
-    if commands[-1].end != end:
-        return ()
-    line, column = ran.located.place(end - 1)
-    place = Span(line, column + 1, line, column + 1)
-    return (Edit(place, " && rm -rf /var/lib/apt/lists/*"),)
 
 
 def needs_answer(file: File) -> Iterator[Hit]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from lamina.dockerfile import instructions as ins
 from lamina.lint.command import flags, operands, texts, value_of
+from lamina.lint.edits import merged
 from lamina.lint.file import File, Item, Ran
 from lamina.lint.finding import Hit
 from lamina.lint.mounted import caches
@@ -60,7 +61,9 @@ def cleaned_too_late(file: File) -> Iterator[Hit]:
                 late = [filled[each] for each in _cleaned(command, filled) if each not in own]
                 if late:
                     hint = f"do it in the RUN on line {late[0].line}, where it saves the bytes"
-                    yield ran.hit(command, hint=hint)
+                    before = file.ran_at[late[0].index]
+                    edits = merged(file.source, before, ran)
+                    yield ran.hit(command, hint=hint, edits=edits)
                     break
             for command in ran.script.commands:
                 for each in _cleaned(command, [*filled, *own]):
@@ -144,7 +147,9 @@ def removed_too_late(file: File) -> Iterator[Hit]:
                 if late is not None:
                     name = late.instruction.name
                     hint = f"the {name} on line {late.line} has put it into a layer"
-                    yield ran.hit(command, hint=hint)
+                    before = file.ran_at.get(late.index)
+                    edits = merged(file.source, before, ran) if before is not None else ()
+                    yield ran.hit(command, hint=hint, edits=edits)
                     break
 
 

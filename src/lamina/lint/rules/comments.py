@@ -49,6 +49,8 @@ def invalid_definition_description(file: File) -> Iterator[Hit]:
         names = _defined(item)
         if not line.comments or not names or line.comments[-1].split(" ")[0] in names:
             continue
+        if not file.source.lines[item.line - 2].lstrip().startswith("#"):
+            continue  # an empty line parts them
         example = names[0] if len(names) == 1 else "<arg_key>"
         yield file.hit(
             item,

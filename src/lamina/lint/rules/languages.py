@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from lamina.dockerfile import instructions as ins
 from lamina.lint.command import has, has_flag, has_run, operands, texts
+from lamina.lint.edits import chained
 from lamina.lint.file import File
 from lamina.lint.finding import Hit
 from lamina.lint.mounted import caches
@@ -149,7 +150,9 @@ def yarn_kept(file: File) -> Iterator[Hit]:
         if first is None:
             continue
         if not any(c.name == "yarn" and has_run(c, "cache", "clean") for c in commands[first:]):
-            yield ran.hit(commands[first], hint="end the RUN with: yarn cache clean")
+            clean = "yarn cache clean"
+            edits = chained(ran, clean)
+            yield ran.hit(commands[first], hint=f"end the RUN with: {clean}", edits=edits)
 
 
 # -- gem and go ----------------------------------------------------------------------------

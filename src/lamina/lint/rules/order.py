@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lamina.dockerfile import instructions as ins
 from lamina.lint.command import has, has_run, texts
+from lamina.lint.edits import merged
 from lamina.lint.file import File, Item, Ran
 from lamina.lint.finding import Hit
 from lamina.lint.rules.kin import INFO, WARNING, lamina
@@ -160,7 +161,8 @@ def update_alone(file: File) -> Iterator[Hit]:
             installs = [c for c in ran.script.commands if has(c, names, "install")]
             if installs and not updates and updated is not None:
                 hint = f"make it one RUN with the update on line {updated.item.line}"
-                yield ran.hit(installs[0], hint=hint)
+                edits = merged(file.source, updated, ran)
+                yield ran.hit(installs[0], hint=hint, edits=edits)
             if updates:
                 updated = ran if not installs else None
 

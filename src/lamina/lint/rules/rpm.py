@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from lamina.lint.command import has, has_flag, has_run, operands, texts
+from lamina.lint.edits import chained
 from lamina.lint.file import File, Ran
 from lamina.lint.finding import Hit
 from lamina.lint.mounted import caches
@@ -59,6 +60,7 @@ def _not_cleaned(
     changes: Callable[[Command], bool],
     cleans: Callable[[Command], bool],
     directories: tuple[str, ...],
+    clean: str,
 ) -> Iterator[Hit]:
     """RUNs that install, and clean not at all or too early."""
     for ran in file.runs:
@@ -67,7 +69,9 @@ def _not_cleaned(
         commands = ran.script.commands
         first = next((at for at, command in enumerate(commands) if changes(command)), None)
         if first is not None and not any(cleans(command) for command in commands[first:]):
-            yield ran.hit(commands[first])
+            yield ran.hit(
+                commands[first], hint=f"end the RUN with: {clean}", edits=chained(ran, clean)
+            )
 
 
 def yum_kept(file: File) -> Iterator[Hit]:
@@ -83,6 +87,7 @@ def yum_kept(file: File) -> Iterator[Hit]:
             or _removes(command, ("/var/cache/yum",))
         ),
         ("/var/cache/yum",),
+        "yum clean all",
     )
 
 
@@ -104,6 +109,7 @@ def dnf_kept(file: File) -> Iterator[Hit]:
                 or _removes(command, _DNF_CACHES)
             ),
             _DNF_CACHES,
+            f"{name} clean all",
         ):
             if hit.item not in seen:
                 seen.add(hit.item)
@@ -119,6 +125,7 @@ def zypper_kept(file: File) -> Iterator[Hit]:
             has(command, "zypper", "clean", "cc") or _removes(command, ("/var/cache/zypp",))
         ),
         ("/var/cache/zypp",),
+        "zypper clean",
     )
 
 

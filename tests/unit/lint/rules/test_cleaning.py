@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit.lint.advice import lines
+from unit.lint.advice import found, lines, mended
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,47 @@ def test_it_fires(code: str, text: str) -> None:
 )
 def test_it_is_silent(code: str, text: str) -> None:
     assert lines(code, text) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "expected"),
+    [
+        (
+            "LM1101",
+            "RUN apt-get update && x\nRUN rm -rf /var/lib/apt/lists/*",
+            "RUN apt-get update && x \\\n    && rm -rf /var/lib/apt/lists/*",
+        ),
+        (
+            "LM1102",
+            "RUN wget https://x/y.zip\nRUN rm /y.zip",
+            "RUN wget https://x/y.zip \\\n    && rm /y.zip",
+        ),
+    ],
+)
+def test_it_is_mended(code: str, text: str, expected: str) -> None:
+    assert mended(code, text) == expected
+
+
+@pytest.mark.parametrize(
+    "between",
+    ["# a comment\n", "ENV x=y\n", "RUN z\n"],
+)
+def test_runs_are_merged_only_where_nothing_stands_between(between: str) -> None:
+    text = f"RUN apt-get update\n{between}RUN rm -rf /var/lib/apt/lists/*"
+    assert found("LM1101", text)[0].edits == ()
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "RUN apt-get update || x",
+        "RUN apt-get update; x",
+        "RUN --network=none apt-get update",
+        "RUN cd /x && apt-get update",
+        "RUN apt-get update && X=1 && y",
+        "RUN apt-get update && y=$(z)",
+        'RUN ["apt-get", "update"]',
+    ],
+)
+def test_runs_are_merged_only_where_they_mean_the_same_then(first: str) -> None:
+    assert found("LM1101", f"{first}\nRUN rm -rf /var/lib/apt/lists/*")[0].edits == ()

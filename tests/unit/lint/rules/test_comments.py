@@ -53,6 +53,8 @@ def test_a_pragma_is_found_where_it_stands() -> None:
         ("# other\nFROM a:1 AS base", ["Comment for FROM should follow the format: `# base <d"]),
         ("# base of all\nFROM a:1 AS base", []),
         ("# other\nFROM a:1", []),
+        ("# other\n\nFROM a:1 AS base", []),
+        ("# other\n#\nFROM a:1 AS base", []),
         ("# x\nARG A=1 B", ["Comment for ARG should follow the format: `# <arg_key> <d"]),
         ("# B too\nARG A=1 B", []),
     ],

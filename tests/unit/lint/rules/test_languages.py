@@ -85,6 +85,7 @@ def test_it_is_silent(code: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("code", "text", "expected"),
     [
+        ("DL3060", "RUN yarn install", "RUN yarn install && yarn cache clean"),
         ("DL3042", "RUN pip install x", "RUN pip install --no-cache-dir x"),
     ],
 )

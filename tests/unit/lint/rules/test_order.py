@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit.lint.advice import lines
+from unit.lint.advice import lines, mended
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,17 @@ def test_it_fires(code: str, text: str) -> None:
 )
 def test_it_is_silent(code: str, text: str) -> None:
     assert lines(code, text) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "expected"),
+    [
+        (
+            "LM1003",
+            "RUN apt-get update\n\nRUN apt-get install -y \\\n  x",
+            "RUN apt-get update \\\n    && apt-get install -y \\\n  x",
+        ),
+    ],
+)
+def test_it_is_mended(code: str, text: str, expected: str) -> None:
+    assert mended(code, text) == expected

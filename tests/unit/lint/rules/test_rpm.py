@@ -81,6 +81,9 @@ def test_it_is_silent(code: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("code", "text", "expected"),
     [
+        ("DL3032", "RUN yum install -y x", "RUN yum install -y x && yum clean all"),
+        ("DL3036", "RUN zypper in x", "RUN zypper in x && zypper clean"),
+        ("DL3040", "RUN dnf install x", "RUN dnf install x && dnf clean all"),
         ("DL3030", "RUN yum install x", "RUN yum install -y x"),
         ("DL3034", "RUN zypper in x", "RUN zypper in -y x"),
         ("DL3038", "RUN dnf install x", "RUN dnf install -y x"),

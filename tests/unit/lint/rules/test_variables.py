@@ -75,6 +75,11 @@ def test_what_a_base_image_sets_is_defined() -> None:
     assert lines("UndefinedVar", "FROM a:1\nUSER $APP_UID") == [2]
 
 
+def test_heredocs_of_copy_are_expanded_whatever_their_quotes() -> None:
+    assert lines("UndefinedVar", "COPY <<EOF /x\ndon't $y\nEOF") == [1]
+    assert lines("UndefinedVar", "COPY <<'EOF' /x\n$y\nEOF") == []
+
+
 def test_near_names_are_offered_in_their_own_case_only() -> None:
     (finding,) = found("UndefinedVar", "ARG DIRS=x\nCOPY $DIR /y")
     assert finding.message == "Usage of undefined variable '$DIR' (did you mean $DIRS?)"
