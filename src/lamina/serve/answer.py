@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import BinaryIO
 
-from lamina.serve.request import Send
+from lamina.serve.request import Gone, Receive, Send
 from lamina.values import dataclass, field
 
 _CHUNK = 1 << 20  # bytes of a range sent at once
@@ -26,8 +26,8 @@ class Answer:
     length: int = 0  # bytes of the body that GET gets
     sent: int = 0  # bytes of the body that were
 
-    async def send(self, send: Send, *, is_head: bool) -> None:
-        """Give it to the client. Closes `part`."""
+    async def send(self, send: Send, receive: Receive, *, is_head: bool) -> None:
+        """Give it to the client; Gone if that leaves in the middle. Closes `part`."""
         try:
             await send(
                 {"type": "http.response.start", "status": self.status, "headers": self._raw()}
@@ -38,7 +38,7 @@ class Answer:
             if self.path is not None:
                 await send({"type": "http.response.pathsend", "path": str(self.path)})
             elif self.part is not None:
-                await self._send_part(send, self.part)
+                await self._send_part(send, receive, self.part)
             else:
                 await send({"type": "http.response.body", "body": self.body})
             self.sent = self.length
@@ -53,14 +53,26 @@ class Answer:
             found.append((b"content-length", b"%d" % self.length))
         return found
 
-    async def _send_part(self, send: Send, part: BinaryIO) -> None:
-        left = self.length
-        while left:
-            data = await asyncio.to_thread(part.read, min(left, _CHUNK))
-            if not data:
-                raise OSError("the file is shorter than it was")
-            left -= len(data)
-            await send({"type": "http.response.body", "body": data, "more_body": left > 0})
+    async def _send_part(self, send: Send, receive: Receive, part: BinaryIO) -> None:
+        # To send to a client that has left is no error, and would go on to the end.
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            while self.sent < self.length:
+                data = await asyncio.to_thread(part.read, min(self.length - self.sent, _CHUNK))
+                if gone.done():
+                    raise Gone
+                if not data:
+                    raise OSError("the file is shorter than it was")
+                self.sent += len(data)
+                more = self.sent < self.length
+                await send({"type": "http.response.body", "body": data, "more_body": more})
+        finally:
+            gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] == "http.request":
+        pass
 
 
 def of_bytes(

@@ -108,9 +108,12 @@ class App:
         failure: str | None = None
         try:
             answer, failure = await self._answer(request)
-            await answer.send(send, is_head=request.method == "HEAD")
+            await answer.send(send, receive, is_head=request.method == "HEAD")
         except Gone:
             failure = "the client went away"
+        except Exception as error:
+            failure = f"the answer broke off: {error}"
+            raise  # so that the connection is closed, and nobody takes it for the whole
         finally:
             self.metrics.under_way -= 1
             self._account(request, answer, failure, time.perf_counter() - began)
@@ -229,11 +232,17 @@ class App:
         if self._warning is not None and request.endpoint is not None:
             answer.headers["warning"] = f'299 - "{self._warning}"'
         if request.has_body and not request.is_drained:
-            await request.discard()
-        if request.has_body and not request.is_drained:
-            # What is left of the body would be taken for the next request.
-            answer.headers["connection"] = "close"
+            await self._drain(request, answer)
         return answer, failure
+
+    async def _drain(self, request: Request, answer: Answer) -> None:
+        """See that what is left of a body is not taken for the next request."""
+        try:
+            await request.drain()
+        except Error:
+            pass  # the answer is about something else
+        if not request.is_drained:
+            answer.headers["connection"] = "close"
 
     async def _dispatch(self, request: Request) -> Answer:
         path = request.path

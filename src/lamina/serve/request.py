@@ -22,8 +22,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _FIELDS = 200  # of a query
-_WORTH = 4 << 20  # bytes of a body that are read to throw them away
-_LINGER = 5.0  # seconds that this may take
+_DRAINED = 1 << 20  # bytes of a body that nobody wants, but that are read all the same
 
 
 class BadRequest(Invalid):
@@ -141,6 +140,16 @@ class Request:
                 self.is_drained = True
                 return
 
+    async def drain(self) -> None:
+        """Read what is left of a small body, so that its sender hears what is said of it.
+
+        A connection that is closed with bytes unread takes the answer along (RFC 9112, 9.6).
+        """
+        if self.length is None or self.length > _DRAINED or self.header("expect") is not None:
+            return
+        async for _ in self.pieces():
+            pass
+
     async def body(self, what: str, limit: int) -> bytes:
         """All of the body; TooLarge past `limit` bytes, before they are read where possible."""
         if self.length is not None and self.length > limit:
@@ -151,25 +160,6 @@ class Request:
             if self.received > limit:
                 raise TooLarge(what, limit)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    async def discard(self) -> None:
-        """Read what is left of a body that nobody wants, as far as that is worth it.
-
-        A client that is still sending hears no answer: it is given the time to end. Not one that
-        asked first whether to send at all.
-        """
-        if self.header("expect") is not None and not self.received:
-            return
-        if (self.length or 0) > _WORTH:
-            return
-        start = self.received
-        try:
-            async with asyncio.timeout(_LINGER):
-                async for _ in self.pieces():
-                    if self.received - start > _WORTH:
-                        return
-        except (TimeoutError, Invalid, Slow):
-            pass
 
     @property
     def host(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -229,3 +230,49 @@ def test_who_stops_in_the_middle_is_let_go(small: Client) -> None:
     line = f"PATCH {place} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
     assert status(raw(small, line.encode())) == 408
     assert small("GET", place).headers["range"] == "0-2"
+
+
+def test_a_small_body_that_nobody_wants_does_not_cost_the_connection(client: Client) -> None:
+    place = client("POST", f"/v2/{NAME}/blobs/uploads/").headers["location"]
+    refused = (
+        f"PATCH {place} HTTP/1.1\r\nHost: x\r\nContent-Range: 7-9\r\nContent-Length: 3\r\n\r\nabc"
+    )
+    last = "GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answers = raw(client, (refused + last).encode())
+    assert answers.count(b"HTTP/1.1 416 ") == 1
+    assert answers.count(b"HTTP/1.1 200 ") == 1
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_range_ends_it(
+    client: Client, lines: list[dict[str, object]]
+) -> None:
+    digest = client.upload(NAME, bytes(60 << 20))
+    target = urlsplit(client.url)
+    lines.clear()
+    with socket.create_connection((target.hostname, target.port), timeout=10) as connection:
+        line = f"GET /v2/{NAME}/blobs/{digest} HTTP/1.1\r\nHost: x\r\nRange: bytes=1-\r\n\r\n"
+        connection.sendall(line.encode())
+        connection.recv(1000)
+    while not lines:
+        client("HEAD", "/healthz")
+        lines[:] = [each for each in lines if each["path"] != "/healthz"]
+    assert lines[0]["error"] == "the client went away"
+    assert 0 < int(str(lines[0]["sent"])) < 60 << 20
+
+
+def test_a_file_that_ends_too_soon_breaks_the_connection_off(
+    client: Client, tmp_path: Path, lines: list[dict[str, object]]
+) -> None:
+    digest = client.upload(NAME, bytes(30 << 20))
+    path = tmp_path / "registry" / "blobs" / "sha256" / digest.encoded
+    path.chmod(0o644)
+    target = urlsplit(client.url)
+    with socket.create_connection((target.hostname, target.port), timeout=10) as connection:
+        line = f"GET /v2/{NAME}/blobs/{digest} HTTP/1.1\r\nHost: x\r\nRange: bytes=1-\r\n\r\n"
+        connection.sendall(line.encode())
+        size = len(connection.recv(1000))
+        os.truncate(path, 15 << 20)
+        while data := connection.recv(1 << 20):
+            size += len(data)
+    assert size < 16 << 20
+    assert "broke off" in str(lines[-1]["error"])

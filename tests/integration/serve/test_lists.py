@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.registries import Client, Reply, blob
+
+from lamina.registry import open_registry
+from lamina.serve.app import App
+from lamina.serve.server import Running
 
 NAME = "team/app"
 
@@ -104,3 +110,16 @@ def test_health_and_metrics(client: Client) -> None:
     assert 'lamina_http_request_seconds_count{endpoint="upload",method="PUT"} 2' in text
     received = next(line for line in text.splitlines() if line.startswith("lamina_http_received"))
     assert int(received.split()[1]) > 1000
+
+
+def test_people_are_warned_and_proxies_believed_where_that_is_set(tmp_path: Path) -> None:
+    lines: list[dict[str, object]] = []
+    app = App(open_registry(tmp_path), warning="moving soon", forwarded=True, log=lines.append)
+    with Running(app) as server:
+        client = Client(server.url)
+        assert client("GET", "/v2/").headers["warning"] == '299 - "moving soon"'
+        assert client("GET", "/v2/a/tags/list").headers["warning"] == '299 - "moving soon"'
+        assert "warning" not in client("GET", "/healthz").headers
+        client("GET", "/v2/", X_Forwarded_For="6.6.6.6, 10.1.2.3", X_Forwarded_Proto="https")
+        assert lines[-1]["client"] == "10.1.2.3"
+    app.close()
