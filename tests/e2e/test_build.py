@@ -121,7 +121,7 @@ def test_a_failed_command_is_shown_where_it_stands(shop: Shop) -> None:
         ("FROM busybox:musl\nCOPY nope /\n", [], "nope"),
         ("FROM localhost:1/nowhere:1\n", [], "nowhere:1"),
         ("FROM busybox:musl\n", ["--target", "x"], 'target stage "x"'),
-        ("FROM busybox:musl\n", ["--push"], "--push is not built yet"),
+        ("FROM busybox:musl\n", ["--squash"], "--squash is not built yet"),
         ("FROM busybox:musl\n", ["--cache-to", "x"], "--cache-to is not built yet"),
         ("FROM busybox:musl\nRUN --security=insecure ls\n", [], "--security=insecure"),
         ("FROM busybox:musl\nADD https://example.com/x /\n", [], "not built yet"),

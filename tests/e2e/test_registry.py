@@ -218,6 +218,19 @@ def test_push_speaks_dockers_words(registry: Registry, machine: Machine, tmp_pat
     machine.fails("push", "--compression", "lzma", name, status=125)
 
 
+def test_a_build_is_pushed_under_each_of_its_names(
+    registry: Registry, machine: Machine, tmp_path: Path
+) -> None:
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context/Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    names = [f"{registry.host}/x:1", f"{registry.host}/y:2"]
+    context = tmp_path / "context"
+    machine.run("build", "-q", "--push", "-t", names[0], "-t", names[1], context)
+    assert registry.manifests["x"]["1"] == registry.manifests["y"]["2"]
+    said = machine.run("build", "-q", "--push", context, status=125).stderr
+    assert b"--push needs a name" in said
+
+
 def test_tags_and_repositories_are_listed(registry: Registry, machine: Machine) -> None:
     put(registry, *LAYERS[:1], tag="1")
     put(registry, *LAYERS[:1], tag="2")

@@ -27,6 +27,8 @@ def build(args: Args, engine: Engine) -> int:
     method, form = called(args)
     if method == "check":
         return _check(engine, asked, form)
+    if args.flag("push"):
+        _check_push(args, asked)
     progress = choose(_progress_name(args), os.environ)
     tail = Tail(progress)
     try:
@@ -38,6 +40,8 @@ def build(args: Args, engine: Engine) -> int:
             from lamina.cli.why import explain
 
             explain(engine, sys.stderr)
+    if args.flag("push"):
+        _push(args, engine, asked.names)
     _write_files(args, built, asked.names)
     to_stdout = any(output.destination == "-" for output in asked.outputs)
     if not to_stdout:
@@ -52,6 +56,27 @@ def _check(engine: Engine, asked: BuildRequest, form: str) -> int:
     report, options = engine.check(asked)
     print(docker.report_json(report) if form == "json" else docker.report_text(report))
     return int(report.fault is not None or (options.fails and bool(report.findings)))
+
+
+def _check_push(args: Args, asked: BuildRequest) -> None:
+    """Refuse what cannot be pushed before anything is built."""
+    if not asked.names:
+        raise args.misused("--push needs a name to push to: give one with --tag")
+    if asked.outputs and not any(output.keeps_image for output in asked.outputs):
+        raise args.misused("--push sends the image of the store: add --load to the other outputs")
+
+
+def _push(args: Args, engine: Engine, names: tuple[str, ...]) -> None:
+    from lamina.cli.transfers import choose as choose_picture
+    from lamina.oci import reference
+    from lamina.transfer.push import Manner
+
+    for name in names:
+        picture = choose_picture(args, "push")
+        try:
+            engine.push(reference.parse(name).with_default_tag(), Manner(), tell=picture.listen)
+        finally:
+            picture.close()
 
 
 def _progress_name(args: Args) -> str:

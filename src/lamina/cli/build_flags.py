@@ -60,6 +60,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("platform", value="os/arch", help="What the image is to run on"),
     Flag("progress", value="how", help="auto, plain, tty, rawjson, quiet or none"),
     Flag("pull", kind=_BOOL, help="Look for newer base images in their registries"),
+    Flag("push", kind=_BOOL, help="Send the image to the registries that its names say"),
     Flag("quiet", "q", _BOOL, "Print the image's ID and nothing else"),
     Flag("runtime", value="name", help="What executes RUN steps: native, crun or runc"),
     Flag("secret", kind=_LIST, value="id=…,src=…", help="Offer a secret to RUN steps"),
@@ -73,7 +74,7 @@ FLAGS: tuple[Flag, ...] = (
 )
 
 # Docker's, not built here. A bool that is given as false asks for nothing.
-_REFUSED_BOOLS = ("compress", "push", "squash")
+_REFUSED_BOOLS = ("compress", "squash")
 _REFUSED = (
     *("allow", "annotation", "attest", "builder", "cache-from", "cache-to"),
     *("cgroup-parent", "cpu-period", "cpu-quota", "cpu-shares", "cpuset-cpus", "cpuset-mems"),

@@ -78,9 +78,9 @@ class Landing:
             self._places.append(_Place(layer, parent, landed=self.snapshotter.has(layer.chain_id)))
             parent = layer.chain_id
 
-    def is_whole(self) -> bool:
-        """Whether the tree of the whole image is there."""
-        return not self._places or self._places[-1].landed
+    def has_tree(self, number: int) -> bool:
+        """Whether nothing is to be unpacked for a layer, as its tree is there, or the image's."""
+        return self._places[number].landed or self._places[-1].landed
 
     def read(self, number: int, stream: BinaryIO) -> tuple[Read, Callable[[bool], None]]:
         """Read the blob of a layer to its end, unpacking it if that can be done now.

@@ -175,9 +175,11 @@ class _Pull:
     ) -> list[Job]:
         jobs: list[Job] = []
         for descriptor in blobs:
-            places = numbers.get(descriptor.digest)
+            places = numbers.get(descriptor.digest, [])
             here = self.store.blobs.has(descriptor.digest)
-            unpacks = landing is not None and places is not None and not landing.is_whole()
+            if landing is not None:
+                # A tree that is here needs nothing; the first of those that are not is read into.
+                places.sort(key=landing.has_tree)
             self.tell(
                 Event(
                     descriptor,
@@ -185,9 +187,9 @@ class _Pull:
                     descriptor.size if here else 0,
                 )
             )
-            if here and not unpacks:
+            if here and (landing is None or all(map(landing.has_tree, places))):
                 continue
-            if landing is not None and places is not None:
+            if landing is not None and places:
                 jobs.append(lambda one=descriptor, at=places: self._layer(one, landing, at))  # type: ignore[misc]
             else:
                 jobs.append(lambda one=descriptor: self._blob(one))  # type: ignore[misc]

@@ -119,6 +119,18 @@ def test_an_image_is_pulled_and_unpacked(
     assert len(unpacked) == len(LAYERS)
 
 
+@root_only
+def test_a_tree_that_is_here_is_not_read_again(registry: Registry, engine: Engine) -> None:
+    put(registry, *LAYERS)
+    engine.pull(named(registry))
+    put(registry, *LAYERS, tar(("new", b"2")), tag="2")
+    events: list[Event] = []
+    engine.pull(named(registry, "x:2"), tell=events.append)
+    touched = {one.descriptor.digest for one in events if one.outcome is not Outcome.PRESENT}
+    layers = engine.image(f"{registry.host}/x:2")[1].layers
+    assert touched & {layer.descriptor.digest for layer in layers} == {layers[-1].descriptor.digest}
+
+
 def test_what_is_here_is_not_moved(registry: Registry, engine: Engine) -> None:
     put(registry, *LAYERS)
     engine.pull(named(registry))
