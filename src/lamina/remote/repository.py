@@ -235,7 +235,12 @@ class Repository:
                 return described
         except (NotBuilt, NotAllowed):
             pass  # some registries know GET only
-        answer = session.send("GET", path, scopes=scopes, headers=_ACCEPT)
+        except NotThere:
+            raise _no_manifest(session, found) from None
+        try:
+            answer = session.send("GET", path, scopes=scopes, headers=_ACCEPT)
+        except NotThere:
+            raise _no_manifest(session, found) from None
         raw = answer.whole(MANIFEST_LIMIT)
         media_type = _media_type(answer, raw)
         digest = digest_of(raw, media_type, found.digest.algorithm if found.digest else "sha256")
@@ -339,6 +344,14 @@ class Repository:
         others = [one for one in self._tagged_referrers(subject) if one.digest != digest]
         index = manifests.Index.make((*others, mine))
         self.put_manifest(index.raw, index.media_type, listing.referrers_tag(subject))
+
+
+def _no_manifest(session: Session, name: Reference) -> NotThere:
+    """The registry's 404 in the words of whoever asked."""
+    return NotThere(
+        f'"{name.familiar()}" is not in the registry "{session.host}"',
+        hint=f'"lamina tags {name.familiar_name}" lists what is; or it takes a login',
+    )
 
 
 def _described(answer: Answer, wanted: Digest | None) -> Descriptor | None:
