@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamina.errors import NotFound
+from lamina.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
     from lamina.engine.engine import Engine
     from lamina.oci.digest import Digest
-    from lamina.registry import Registry
+    from lamina.registry import LocalRegistry, Registry
     from lamina.registry.gc import Reason, Report
+    from lamina.registry.mirror import Mirrors
     from lamina.serve.settings import Settings
 
 Log = Callable[[dict[str, object]], None]
@@ -43,12 +44,39 @@ def serve(engine: Engine, chosen: Settings, *, local: bool, log: Log) -> None:
     with sock:
         registry = LocalRegistry(engine.store) if local else open_root(chosen, root)
         keys = (engine.root if local else root) / "keys"
-        with assembled(chosen, registry, keys=keys, log=log) as app:
+        mirrors = _mirrors(engine, chosen, registry)
+        with assembled(chosen, registry, keys=keys, log=log, mirrors=mirrors) as app:
             place = server.Address(*sock.getsockname()[:2])
             what = str(engine.root if local else root)
             log({"event": "start", "address": str(place), "root": what, "local": local})
             server.serve(app, sock, tls=chosen.tls)
         log({"event": "stop"})
+
+
+def _mirrors(
+    engine: Engine, chosen: Settings, registry: Registry | LocalRegistry
+) -> Mirrors | None:
+    """What is mirrored, reached as this user reaches other registries."""
+    from lamina.registry import Registry
+    from lamina.registry.mirror import Mirrors, Upstream
+
+    if not chosen.upstreams:
+        return None
+    if not isinstance(registry, Registry):
+        raise Invalid("images of the store and mirrors of registries are not served together")
+    return Mirrors(
+        registry,
+        [
+            Upstream(
+                each.registry,
+                each.prefix,
+                each.namespaces,
+                int(each.fresh * 1e9),
+                engine.remotes.repository,
+            )
+            for each in chosen.upstreams
+        ],
+    )
 
 
 def collect(

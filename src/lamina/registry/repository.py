@@ -153,9 +153,11 @@ class Repository:
         digest: Digest | None = None,
         tags: Sequence[str] = (),
         condition: Condition | None = None,
+        complete: bool | None = None,
     ) -> Document:
         """Keep a manifest, under its digest and `tags`; what it says.
 
+        `complete` says whether what it refers to must be here; None as the registry wants it.
         WrongDigest, BadManifest, TooLarge, or MissingContent if it refers to what is not here.
         """
         if len(raw) > self._registry.manifest_limit:
@@ -174,7 +176,7 @@ class Repository:
                 accepted,
                 tags,
                 at=self._registry.now(),
-                complete=self._registry.complete,
+                complete=self._registry.complete if complete is None else complete,
                 condition=condition,
             )
         return accepted

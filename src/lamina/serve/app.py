@@ -19,6 +19,7 @@ from lamina.registry.document import Document
 from lamina.registry.failures import OutOfOrder, ReadOnly
 from lamina.registry.local import LocalRegistry
 from lamina.registry.metadata import Entry, Link
+from lamina.registry.mirror import Mirror, Mirrors
 from lamina.registry.registry import Registry
 from lamina.registry.repository import Repository
 from lamina.serve import errors, events, grants, listing, pull, push, removal
@@ -29,6 +30,7 @@ from lamina.serve.limits import Limits, Rates
 from lamina.serve.metrics import Metrics
 from lamina.serve.request import NOBODY, Gone, Receive, Request, Scope, Send
 from lamina.serve.rights import ALL, ANYBODY, Action, Rights, Rule
+from lamina.values import replace
 
 T = TypeVar("T")
 Handler = Callable[["App", Request, Endpoint], Awaitable[Answer]]
@@ -80,6 +82,7 @@ class App:
         listeners: Sequence[Callable[[dict[str, object]], None]] = (),
         log: Callable[[dict[str, object]], None] | None = None,
         warning: str | None = None,
+        mirrors: Mirrors | None = None,
         forwarded: bool = False,
     ) -> None:
         self.registry = registry
@@ -89,6 +92,7 @@ class App:
         self._listeners = listeners
         self._log = log
         self._warning = warning
+        self._mirrors = mirrors
         self._forwarded = forwarded
         self._rates = Rates(self.limits.rate, self.limits.burst)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="registry")
@@ -143,7 +147,13 @@ class App:
         """The repository, to be changed; ReadOnly."""
         if not isinstance(self.registry, Registry):
             raise ReadOnly("nothing can be changed here: the images are served read-only")
+        if self._mirrors is not None:
+            self._mirrors.require_own(name)
         return self.registry.repository(name)
+
+    def mirror(self, name: str) -> Mirror | None:
+        """The mirror called `name`; None if the repository is our own."""
+        return self._mirrors.of(name) if self._mirrors is not None else None
 
     def may_pull(self, request: Request) -> Callable[[str], bool]:
         """Which repositories the client may know of."""
@@ -229,6 +239,8 @@ class App:
             raise
         except Exception as error:  # noqa: BLE001  # the one place where all of them end
             answer, failure = errors.unexpected(), f"{type(error).__name__}: {error}"
+        if self._mirrors is not None and (namespace := request.parameter("ns")):
+            answer.headers["oci-namespace"] = namespace
         if self._warning is not None and request.endpoint is not None:
             answer.headers["warning"] = f'299 - "{self._warning}"'
         if request.has_body and not request.is_drained:
@@ -249,6 +261,10 @@ class App:
         endpoint = request.endpoint = parse_path(path)
         if endpoint is None:
             return await self._elsewhere(request, path)
+        namespace = request.parameter("ns") if self._mirrors is not None else None
+        if namespace is not None and self._mirrors is not None:
+            name = self._mirrors.located(endpoint.name, namespace)
+            endpoint = request.endpoint = replace(endpoint, name=name)
         self._rates.take(request.client)
         request.caller = await self.access.caller(request, self.in_judge)
         handler, action = _handler(endpoint.kind, request.method)

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lamina.registry import LocalRegistry, Registry, open_registry
+from lamina.registry.mirror import Mirrors
 from lamina.serve.access import Access
 from lamina.serve.app import App
 from lamina.serve.chores import Chores
@@ -35,7 +36,12 @@ def open_root(settings: Settings, root: Path) -> Registry:
 
 @contextmanager
 def assembled(
-    settings: Settings, registry: Registry | LocalRegistry, *, keys: Path, log: Log
+    settings: Settings,
+    registry: Registry | LocalRegistry,
+    *,
+    keys: Path,
+    log: Log,
+    mirrors: Mirrors | None = None,
 ) -> Iterator[App]:
     """The application and what runs beside it, until the block ends. `keys` is a directory."""
     metrics = Metrics()
@@ -64,6 +70,7 @@ def assembled(
             listeners=[hook.put for hook in hooks],
             log=log if settings.access_log else None,
             warning=settings.warning,
+            mirrors=mirrors,
             forwarded=settings.forwarded,
         )
         stack.callback(app.close)

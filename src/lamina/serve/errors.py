@@ -17,6 +17,7 @@ from lamina.oci.distribution.endpoint import BadName, BadTag
 from lamina.oci.distribution.fault import Code, Fault, encode
 from lamina.oci.distribution.range import BadRange
 from lamina.registry import failures
+from lamina.registry.mirror import UpstreamFailed
 from lamina.serve.answer import Answer, of_bytes
 from lamina.serve.request import BadRequest, Slow
 from lamina.values import dataclass
@@ -91,6 +92,7 @@ _TABLE: dict[type[Error], Refusal] = {
     WrongMethod: Refusal(405, Code.UNSUPPORTED),
     BadPage: Refusal(400, Code.PAGINATION_NUMBER_INVALID),
     TooManyTags: Refusal(414, Code.TAG_INVALID),
+    UpstreamFailed: Refusal(502, Code.UNAVAILABLE),
     Slow: Refusal(408, Code.UNAVAILABLE),
     Full: Refusal(507, Code.UNAVAILABLE),
     Invalid: Refusal(400, Code.UNSUPPORTED),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lamina.oci import media_type as types
 from lamina.oci.distribution.endpoint import Endpoint
 from lamina.oci.distribution.link import to_next
+from lamina.registry.repository import parse_digest
 from lamina.serve.answer import Answer, of_bytes, of_json
 from lamina.serve.errors import BadPage
 from lamina.serve.request import Request
@@ -31,6 +32,12 @@ async def tags(app: App, request: Request, endpoint: Endpoint) -> Answer:
     repository = app.registry.repository(endpoint.name)
     limit, asked = _limit(request)
     after = request.parameter("last") or ""
+    mirror = app.mirror(endpoint.name)
+    upstream = await app.in_thread(mirror.tags) if mirror is not None else None
+    if upstream is not None:
+        rest = [tag for tag in upstream if (tag.lower(), tag) > (after.lower(), after)]
+        headers = _link(endpoint, rest[:limit], asked, more=len(rest) > limit)
+        return of_json(200, {"name": endpoint.name, "tags": rest[:limit]}, headers)
     # Whether there is more is known by asking for one more; the repository is looked for anyway.
     found = repository.tags(after=after, limit=limit + 1)
     page = found[:limit]
@@ -60,6 +67,12 @@ async def referrers(app: App, request: Request, endpoint: Endpoint) -> Answer:
     artifact_type = request.parameter("artifactType") or None
     after = request.parameter("last") or ""
     page: list[str] = []
+    mirror = app.mirror(endpoint.name)
+    if mirror is not None:
+        subject = parse_digest(endpoint.reference)
+        upstream = await app.in_thread(mirror.referrers, subject, artifact_type)
+        if upstream is not None:
+            return _referrers_page([json.dumps(one.to_json()) for one in upstream], artifact_type)
     size, more = 0, True
     while more:
         found = repository.referrers(
@@ -73,17 +86,20 @@ async def referrers(app: App, request: Request, endpoint: Endpoint) -> Answer:
         if taken < len(found):
             more = True
             break
-    headers = {}
-    if artifact_type is not None:
-        headers["oci-filters-applied"] = "artifactType"
+    answer = _referrers_page(page, artifact_type)
     if more:
         query = {"last": after}
         if artifact_type is not None:
             query["artifactType"] = artifact_type
-        headers["link"] = to_next(endpoint.path, query)
-    # The descriptors are JSON already.
+        answer.headers["link"] = to_next(endpoint.path, query)
+    return answer
+
+
+def _referrers_page(descriptors: list[str], artifact_type: str | None) -> Answer:
+    """An index of descriptors, which are JSON already."""
+    headers = {"oci-filters-applied": "artifactType"} if artifact_type is not None else {}
     start = {"schemaVersion": 2, "mediaType": types.OCI_INDEX}
-    body = f'{json.dumps(start)[:-1]}, "manifests": [{",".join(page)}]}}'
+    body = f'{json.dumps(start)[:-1]}, "manifests": [{",".join(descriptors)}]}}'
     return of_bytes(200, body.encode(), types.OCI_INDEX, headers)
 
 

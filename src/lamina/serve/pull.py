@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from lamina.oci.digest import Digest
 from lamina.oci.distribution.range import content_range, parse_range
-from lamina.registry.repository import Repository
+from lamina.registry.metadata import Link
+from lamina.registry.mirror import as_stream
+from lamina.registry.repository import Repository, parse_digest
 from lamina.serve.answer import Answer
 from lamina.serve.request import Request
 
 if TYPE_CHECKING:
     from lamina.oci.distribution.endpoint import Endpoint
+    from lamina.registry.mirror import Mirror
     from lamina.serve.app import App
 
 _FOREVER = "max-age=31536000, immutable"
@@ -23,9 +26,13 @@ _FOREVER = "max-age=31536000, immutable"
 
 async def manifest(app: App, request: Request, endpoint: Endpoint) -> Answer:
     """GET and HEAD of a manifest (end-3)."""
+    mirror = app.mirror(endpoint.name)
+    is_stale = mirror is not None and await app.in_thread(mirror.freshen, endpoint.reference)
     repository = app.registry.repository(endpoint.name)
     entry = repository.manifest(endpoint.reference)
     headers = _headers(entry.digest, entry.media_type, by_digest=":" in endpoint.reference)
+    if is_stale:
+        headers["warning"] = '110 - "the upstream does not answer: this may be out of date"'
     if is_known(request, entry.digest):
         return Answer(304, headers)
     if request.method == "GET":
@@ -38,10 +45,14 @@ async def manifest(app: App, request: Request, endpoint: Endpoint) -> Answer:
 
 async def blob(app: App, request: Request, endpoint: Endpoint) -> Answer:
     """GET and HEAD of a blob, or of a range of it (end-2)."""
+    mirror = app.mirror(endpoint.name)
+    if mirror is not None:
+        coming = await _mirrored(app, request, mirror, parse_digest(endpoint.reference))
+        if coming is not None:
+            return coming
     repository = app.registry.repository(endpoint.name)
     link = repository.blob(endpoint.reference)
-    headers = _headers(link.digest, "application/octet-stream", by_digest=True)
-    headers["accept-ranges"] = "bytes"
+    headers = _blob_headers(link.digest)
     if is_known(request, link.digest):
         return Answer(304, headers)
     if request.method == "HEAD":
@@ -64,6 +75,23 @@ async def blob(app: App, request: Request, endpoint: Endpoint) -> Answer:
     return Answer(status, headers, part=file, length=part[1])
 
 
+async def _mirrored(app: App, request: Request, mirror: Mirror, digest: Digest) -> Answer | None:
+    """The answer while a blob is fetched from upstream; None once it is here."""
+    if mirror.has(digest):
+        return None
+    headers = _blob_headers(digest)
+    if request.method == "HEAD":
+        return Answer(200, headers, length=await app.in_thread(mirror.size, digest))
+    fetch = await app.in_thread(mirror.fetch, digest)
+    if fetch is None:
+        return None
+    if request.header("range") is not None or is_known(request, digest):
+        await app.in_thread(fetch.finish)
+        return None
+    app.tell("pull", request, mirror.name, Link(digest, fetch.size, 0), None)
+    return Answer(200, headers, part=as_stream(fetch), length=fetch.size)
+
+
 def is_known(request: Request, digest: Digest) -> bool:
     """Whether the client has just these bytes already (RFC 9110, section 13.1.2)."""
     text = request.header("if-none-match")
@@ -84,6 +112,11 @@ def _part(request: Request, digest: Digest, size: int) -> tuple[int, int] | None
     if condition is not None and condition.strip() != f'"{digest}"':
         return None
     return parse_range(text, size)
+
+
+def _blob_headers(digest: Digest) -> dict[str, str]:
+    headers = _headers(digest, "application/octet-stream", by_digest=True)
+    return {**headers, "accept-ranges": "bytes"}
 
 
 def _headers(digest: Digest, media_type: str, *, by_digest: bool) -> dict[str, str]:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lamina.errors import Invalid, NotFound
+from lamina.oci.distribution.endpoint import BadName, check_name
 from lamina.oci.document import MANIFEST_LIMIT
+from lamina.oci.reference import is_domain
 from lamina.serve.events import Listener
 from lamina.serve.limits import Limits
 from lamina.serve.rights import Action, Rights, Rule
@@ -32,6 +34,16 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamSettings:
+    """A registry whose repositories are mirrored."""
+
+    registry: str
+    prefix: str
+    namespaces: frozenset[str]
+    fresh: float = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that can be set."""
 
@@ -51,6 +63,7 @@ class Settings:
     rights: Rights | None = None  # None: everything for whoever has logged in
     limits: Limits = field(default_factory=Limits)
     listeners: tuple[Listener, ...] = ()
+    upstreams: tuple[UpstreamSettings, ...] = ()
 
 
 def load(path: Path) -> Settings:
@@ -90,6 +103,7 @@ def read(found: Mapping[str, Any], *, base: Path) -> Settings:
         rights=_rights(top),
         limits=_limits(top.table("limits")),
         listeners=tuple(_listener(each) for each in top.tables("events")),
+        upstreams=tuple(_upstream(each) for each in top.tables("upstream")),
     )
     top.finish()
     return settings
@@ -182,6 +196,19 @@ def _listener(table: Table) -> Listener:
         tries=int(table.number("tries", usual.tries)),
         queue=int(table.number("queue", usual.queue)),
     )
+
+
+def _upstream(table: Table) -> UpstreamSettings:
+    registry = table.text("registry", "")
+    if not is_domain(registry):
+        raise BadSetting(f'"{table.where}.registry" is not a registry: expected host[:port]')
+    prefix = table.text("prefix", registry)
+    try:
+        check_name(prefix)
+    except BadName as error:
+        raise BadSetting(f'"{table.where}.prefix": {error.message}', hint=error.hint) from None
+    namespaces = frozenset(table.texts("namespaces", [registry]))
+    return UpstreamSettings(registry, prefix, namespaces, table.seconds("fresh", 60.0))
 
 
 def check_open(settings: Settings) -> None:
