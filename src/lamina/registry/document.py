@@ -40,10 +40,11 @@ class Document:
     referrer: str | None  # with a subject: the JSON descriptor by which it is listed
 
 
-def read(raw: bytes, media_type: str | None, digest: Digest) -> Document:
+def read(raw: bytes, media_type: str | None, digest: Digest, *, schema1: bool = False) -> Document:
     """What `raw`, whose digest is known to be `digest`, says; BadManifest.
 
-    `media_type` is what the client called it; None if it did not say.
+    `media_type` is what the client called it; None if it did not say. Docker schema 1, without
+    signatures, is read only if `schema1`.
     """
     try:
         found = load(raw, "the manifest")
@@ -51,6 +52,8 @@ def read(raw: bytes, media_type: str | None, digest: Digest) -> Document:
         called = media_type or (claimed if isinstance(claimed, str) else None)
         what = kind(found)
         if called in _SCHEMA1 or what in (Kind.SCHEMA1, Kind.SCHEMA1_SIGNED):
+            if schema1 and what is Kind.SCHEMA1:
+                return _read_schema1(raw, digest)
             raise BadManifest(
                 "Docker schema 1 manifests are not supported",
                 hint="push the image again with a current tool",
@@ -78,6 +81,23 @@ def _read_known(raw: bytes, media_type: str | None, digest: Digest) -> Document:
         raw, digest, parsed.media_type, blobs, children, parsed.subject, artifact_type,
         parsed.annotations,
     )  # fmt: skip
+
+
+def _read_schema1(raw: bytes, digest: Digest) -> Document:
+    from lamina.oci import schema1
+
+    blobs = [Digest.parse(text) for text in schema1.read(raw).fs_layers]
+    return Document(
+        digest=digest,
+        media_type=types.SCHEMA1,
+        size=len(raw),
+        blobs=tuple(dict.fromkeys(blobs)),
+        manifests=(),
+        elsewhere=frozenset(),
+        subject=None,
+        artifact_type=None,
+        referrer=None,
+    )
 
 
 def _read_other(

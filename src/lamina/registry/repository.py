@@ -154,9 +154,11 @@ class Repository:
         tags: Sequence[str] = (),
         condition: Condition | None = None,
         complete: bool | None = None,
+        schema1: bool = False,
     ) -> Document:
         """Keep a manifest, under its digest and `tags`; what it says.
 
+        `schema1` takes Docker schema 1 too, verified and without its signatures.
         `complete` says whether what it refers to must be here; None as the registry wants it.
         WrongDigest, BadManifest, TooLarge, or MissingContent if it refers to what is not here.
         """
@@ -167,7 +169,7 @@ class Repository:
         found = Digest.of(raw, digest.algorithm if digest is not None else "sha256")
         if digest is not None and found != digest:
             raise WrongDigest(f'the manifest has the digest "{found}", not "{digest}"')
-        accepted = document.read(raw, media_type, found)
+        accepted = document.read(raw, media_type, found, schema1=schema1)
         with self._blobs.kept():
             self._blobs.put(found, raw)
             self._blobs.settle({found.algorithm} | {each.algorithm for each in accepted.blobs})

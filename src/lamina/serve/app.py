@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lamina.errors import Corrupt, Error
 from lamina.oci.digest import Digest
@@ -31,6 +31,9 @@ from lamina.serve.metrics import Metrics
 from lamina.serve.request import NOBODY, Gone, Receive, Request, Scope, Send
 from lamina.serve.rights import ALL, ANYBODY, Action, Rights, Rule
 from lamina.values import replace
+
+if TYPE_CHECKING:
+    from lamina.serve.old import Old
 
 T = TypeVar("T")
 Handler = Callable[["App", Request, Endpoint], Awaitable[Answer]]
@@ -83,6 +86,7 @@ class App:
         log: Callable[[dict[str, object]], None] | None = None,
         warning: str | None = None,
         mirrors: Mirrors | None = None,
+        old: Old | None = None,
         forwarded: bool = False,
     ) -> None:
         self.registry = registry
@@ -93,6 +97,7 @@ class App:
         self._log = log
         self._warning = warning
         self._mirrors = mirrors
+        self.old = old  # speaks schema 1
         self._forwarded = forwarded
         self._rates = Rates(self.limits.rate, self.limits.burst)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="registry")

@@ -16,6 +16,7 @@ from lamina.serve.app import App
 from lamina.serve.chores import Chores
 from lamina.serve.events import Webhook
 from lamina.serve.metrics import Metrics
+from lamina.serve.old import Old
 from lamina.serve.passwords import Passwords
 from lamina.serve.rights import ALL, ANYBODY, LOGGED_IN, Rights, Rule
 from lamina.serve.settings import Settings
@@ -71,6 +72,7 @@ def assembled(
             log=log if settings.access_log else None,
             warning=settings.warning,
             mirrors=mirrors,
+            old=Old(keys / "schema1.pem") if settings.schema1 else None,
             forwarded=settings.forwarded,
         )
         stack.callback(app.close)

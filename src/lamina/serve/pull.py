@@ -6,11 +6,13 @@ What has a digest never changes, so its entity tag is the digest, and caches may
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
+from lamina.oci import media_type as types
 from lamina.oci.digest import Digest
 from lamina.oci.distribution.range import content_range, parse_range
-from lamina.registry.metadata import Link
+from lamina.registry.metadata import Entry, Link
 from lamina.registry.mirror import as_stream
 from lamina.registry.repository import Repository, parse_digest
 from lamina.serve.answer import Answer
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from lamina.registry.mirror import Mirror
     from lamina.serve.app import App
 
+OLD_TYPES = frozenset({types.SCHEMA1, types.SCHEMA1_SIGNED})
 _FOREVER = "max-age=31536000, immutable"
 
 
@@ -30,6 +33,11 @@ async def manifest(app: App, request: Request, endpoint: Endpoint) -> Answer:
     is_stale = mirror is not None and await app.in_thread(mirror.freshen, endpoint.reference)
     repository = app.registry.repository(endpoint.name)
     entry = repository.manifest(endpoint.reference)
+    if app.old is not None and isinstance(repository, Repository):
+        takes = _only_old(request)
+        if takes is not None:
+            embedded = types.SCHEMA1_SIGNED in takes
+            return await _offered(app, request, repository, entry, endpoint, embedded)
     headers = _headers(entry.digest, entry.media_type, by_digest=":" in endpoint.reference)
     if is_stale:
         headers["warning"] = '110 - "the upstream does not answer: this may be out of date"'
@@ -41,6 +49,36 @@ async def manifest(app: App, request: Request, endpoint: Endpoint) -> Answer:
     else:
         body = b""
     return Answer(200, headers, body, length=entry.size)
+
+
+def _only_old(request: Request) -> frozenset[str] | None:
+    """The media types that a client takes which knows schema 1 only; None if it knows more."""
+    text = request.header("accept")
+    if text is None:
+        return None
+    taken = frozenset(one.partition(";")[0].strip() for one in text.split(","))
+    is_old = taken & OLD_TYPES and taken <= OLD_TYPES | {"application/json"}
+    return taken if is_old else None
+
+
+async def _offered(
+    app: App,
+    request: Request,
+    repository: Repository,
+    entry: Entry,
+    endpoint: Endpoint,
+    embedded: bool,
+) -> Answer:
+    """The manifest as schema 1."""
+    assert app.old is not None
+    tag = _tag(endpoint.reference) or "latest"
+    make = partial(app.old.offer, repository, entry, tag, embedded=embedded)
+    offer = await app.in_thread(make)
+    headers = _headers(offer.digest, offer.media_type, by_digest=False)
+    if offer.signature is not None:
+        headers["jws-signature"] = offer.signature
+    app.tell("pull", request, endpoint.name, entry, _tag(endpoint.reference))
+    return Answer(200, headers, offer.body, length=len(offer.body))
 
 
 async def blob(app: App, request: Request, endpoint: Endpoint) -> Answer:

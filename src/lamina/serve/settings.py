@@ -55,6 +55,7 @@ class Settings:
     forwarded: bool = False  # believe the X-Forwarded headers of a proxy
     warning: str | None = None
     sparse: bool = False
+    schema1: bool = False  # speak it with clients that know nothing newer
     grace: float = _DAY  # seconds
     upload_expiry: float = _DAY  # seconds
     gc_interval: float = 0.0  # seconds; 0: never by itself
@@ -95,6 +96,7 @@ def read(found: Mapping[str, Any], *, base: Path) -> Settings:
         forwarded=server.boolean("forwarded", False),
         warning=_warning(server),
         sparse=registry.boolean("sparse", False),
+        schema1=registry.boolean("schema1", False),
         grace=gc.seconds("grace", _DAY),
         upload_expiry=gc.seconds("upload-expiry", _DAY),
         gc_interval=gc.seconds("interval", 0.0),

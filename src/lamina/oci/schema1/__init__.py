@@ -8,7 +8,7 @@ digest is not that of their bytes: see `signature`.
 from lamina.oci.schema1.convert import to_image
 from lamina.oci.schema1.make import GZIPPED_EMPTY_LAYER, make
 from lamina.oci.schema1.read import Schema1, V1Image, read
-from lamina.oci.schema1.signature import BadSignature, Key, Signer, digest, payload, verify
+from lamina.oci.schema1.signature import BadSignature, Key, Signer, digest, payload, sign, verify
 
 __all__ = [
     "GZIPPED_EMPTY_LAYER",
@@ -21,6 +21,7 @@ __all__ = [
     "make",
     "payload",
     "read",
+    "sign",
     "to_image",
     "verify",
 ]

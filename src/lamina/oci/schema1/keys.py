@@ -114,6 +114,25 @@ class SigningKey:
         """A new key, which is kept nowhere."""
         return cls(ec.generate_private_key(ec.SECP256R1()))
 
+    @classmethod
+    def from_pem(cls, data: bytes) -> SigningKey:
+        """The key that `to_pem` wrote; Invalid if it is none of this kind."""
+        try:
+            key = serialization.load_pem_private_key(data, None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            key = None
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
+            raise Invalid("the key is not a private key on the curve P-256, in PEM")
+        return cls(key)
+
+    def to_pem(self) -> bytes:
+        """The private key itself (RFC 5958), for a file that nobody else may read."""
+        return self._key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+
     @property
     def id(self) -> str:
         return key_id(self._key.public_key())
