@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _BACKLOG = 1024
-_GRACE = 30.0  # seconds that requests under way have to end
+GRACE = 30.0  # seconds that requests under way have to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +112,19 @@ def serve(
     sock: socket.socket,
     *,
     tls: TLS | None = None,
+    grace: float = GRACE,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way then have some seconds to end."""
+    """Serve until SIGTERM or SIGINT; requests under way then have `grace` seconds to end."""
 
     check(tls)
 
     async def run() -> None:
-        server = _server(app, sock, tls)
+        server = _server(app, sock, tls, grace)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
-        task = asyncio.create_task(server.serve())
+        task = asyncio.create_task(_until_stopped(server))
         ready()
         await task
 
@@ -139,8 +140,16 @@ class Running:
         urllib3.request("GET", f"{server.url}/v2/")
     """
 
-    def __init__(self, app: Any, *, address: Address | None = None, tls: TLS | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        address: Address | None = None,
+        tls: TLS | None = None,
+        grace: float = 5.0,
+    ) -> None:
         check(tls)
+        self._grace = grace
         self._app = app
         self._tls = tls
         self._sock = listen(address or Address("127.0.0.1", 0))
@@ -194,7 +203,7 @@ class Running:
             self._started.set()
 
     async def _serve(self) -> None:
-        server = _server(self._app, self._sock, self._tls)
+        server = _server(self._app, self._sock, self._tls, self._grace)
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
@@ -204,9 +213,17 @@ class Running:
                 pass  # it has ended by itself
 
         self._stop = stop
-        task = asyncio.create_task(server.serve())
+        task = asyncio.create_task(_until_stopped(server))
         self._started.set()
         await task
+
+
+async def _until_stopped(server: Any) -> None:
+    try:
+        await server.serve()
+    except TimeoutError:
+        # A request has not ended in time and breaks off; granian then misses a future of its own.
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
 
 
 def _foreign_threads() -> set[int]:
@@ -215,7 +232,7 @@ def _foreign_threads() -> set[int]:
     return {int(name) for name in os.listdir("/proc/self/task")} - ours
 
 
-def _server(app: Any, sock: socket.socket, tls: TLS | None) -> Any:
+def _server(app: Any, sock: socket.socket, tls: TLS | None, grace: float) -> Any:
     from granian._granian import SocketHolder
     from granian.constants import HTTPModes, Interfaces, SSLProtocols
     from granian.http import HTTP1Settings
@@ -244,5 +261,5 @@ def _server(app: Any, sock: socket.socket, tls: TLS | None) -> Any:
         ssl_key=tls.key if tls else None,
         ssl_protocol_min=SSLProtocols.tls12,
     )
-    server.workers_kill_timeout = _GRACE
+    server.workers_kill_timeout = grace
     return server

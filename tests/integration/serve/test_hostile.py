@@ -276,3 +276,20 @@ def test_a_file_that_ends_too_soon_breaks_the_connection_off(
             size += len(data)
     assert size < 16 << 20
     assert "broke off" in str(lines[-1]["error"])
+
+
+def test_a_request_that_never_ends_does_not_keep_the_server_from_ending(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path / "ending")
+    app = App(registry)
+    with Running(app, grace=0.2) as server:
+        client = Client(server.url)
+        place = client("POST", "/v2/a/blobs/uploads/").headers["location"]
+        connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        line = f"PATCH {place} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
+        connection.sendall(line.encode())
+        while client("PATCH", place).status != 409:
+            pass
+    connection.close()
+    app.close()
+    session = place.rpartition("/")[2]
+    assert registry.repository("a").offset(session) == 3
