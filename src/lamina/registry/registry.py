@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-from lamina.errors import Corrupt
+from lamina.errors import Corrupt, NotFound
 from lamina.fs.faults import told
 from lamina.oci.digest import Digest
 from lamina.oci.distribution.endpoint import check_name
@@ -93,7 +93,7 @@ def open_registry(
 
 
 class Documents:
-    """The bytes of manifests, the latest read in memory: what has a digest never changes."""
+    """The bytes of manifests and small blobs, kept in memory: what has a digest never changes."""
 
     LIMIT = 32 << 20  # bytes in memory
 
@@ -104,14 +104,17 @@ class Documents:
         self._size = 0
 
     def read(self, digest: Digest) -> bytes:
-        """The bytes of a manifest; NotFound or Corrupt if the disk has lost them."""
+        """All bytes, verified when they were read; Corrupt if the disk has lost them."""
         held = self._held.get(digest)
         if held is not None:
             return held
-        with self._blobs.open(digest) as file:
-            data = file.read()
+        try:
+            with self._blobs.open(digest) as file:
+                data = file.read()
+        except NotFound:
+            raise Corrupt(f'the file of "{digest}" is gone', hint="push it again") from None
         if Digest.of(data, digest.algorithm) != digest:
-            raise Corrupt(f'the manifest "{digest}" is damaged', hint="push it again")
+            raise Corrupt(f'the file of "{digest}" is damaged', hint="push it again")
         with self._lock:
             if digest not in self._held:
                 self._held[digest] = data

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from lamina.registry.blobs import Upload
     from lamina.registry.registry import Registry
 
+_SMALL = 64 << 10  # bytes
+
 Condition = Callable[[str, Digest | None], None]
 
 
@@ -62,6 +64,10 @@ class Repository:
         if found is None:
             raise NoBlob(self.name, text)
         return found
+
+    def small(self, link: Link) -> bytes | None:
+        """All bytes of a small blob, a config perhaps; None of a larger one."""
+        return self._registry.documents.read(link.digest) if link.size <= _SMALL else None
 
     def path(self, digest: Digest) -> Path | None:
         """A file with a blob's bytes, for the kernel to send; None if there is none."""

@@ -185,7 +185,7 @@ def test_a_second_writer_has_to_wait(client: Client) -> None:
 def test_faults_of_ours_tell_strangers_nothing(
     client: Client, tmp_path: Path, lines: list[dict[str, object]]
 ) -> None:
-    digest = client.upload(NAME, b"data")
+    digest = client.upload(NAME, blob(100_000))
     (tmp_path / "registry" / "blobs" / "sha256" / digest.encoded).unlink()
     broken = client("GET", f"/v2/{NAME}/blobs/{digest}")
     assert broken.status == 500
