@@ -7,7 +7,7 @@ What base images hold comes from `Facts.bases`; an image that is not there sets 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from lamina.dockerfile import instructions as ins
 from lamina.dockerfile import mounts, ports, words
@@ -21,6 +21,7 @@ from lamina.oci import platform as platforms
 from lamina.oci import reference
 
 _UNREPORTED = frozenset(("BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"))
+_MANY = 300  # variables
 _LAST = 1 << 30
 _REMOTE = ("http://", "https://", "git@", "git://", "ssh://")
 
@@ -165,7 +166,7 @@ class _Walker:
             raise self._fail(Phase.BASES, item, error) from None
         for name in sorted(found.missing):
             if name not in known:
-                near = suggest(name, known, exact=True)
+                near = _near(name, known)
                 self.trace.unset_in_from.append(Unset(item, name, near))
         return found
 
@@ -348,8 +349,13 @@ class _Expander:
     def _note(self, missing: Iterable[str]) -> None:
         for name in sorted(missing):
             if name not in self.state.args and name not in _UNREPORTED:
-                near = suggest(name, self.state.env, exact=True)
+                near = _near(name, self.state.env)
                 self.walker.trace.unset.append(Unset(self.item, name, near))
+
+
+def _near(name: str, known: Collection[str]) -> str | None:
+    """The name that was meant, perhaps; none among very many, for that would take minutes."""
+    return suggest(name, known, exact=True) if len(known) <= _MANY else None
 
 
 def _from(part: Part) -> ins.From:

@@ -133,6 +133,14 @@ def test_no_text_breaks_a_rule(text: str) -> None:
     checks(text)
 
 
+def test_advice_imports_nothing_heavy() -> None:
+    script = "import sys, lamina.engine.advising, lamina.lint.formats.lines; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    heavy = {"asyncio", "email", "http", "inspect", "ssl", "sqlite3", "subprocess", "yaml"}
+    assert not heavy.intersection(out.stdout.split())
+    assert not [name for name in out.stdout.split() if name.startswith("lamina.build")]
+
+
 def test_a_build_that_asks_for_no_checks_loads_no_rule() -> None:
     script = "import sys, lamina.engine.building; print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -54,7 +54,6 @@ def sarif(reports: Reports) -> str:
         "tool": {
             "driver": {
                 "name": "lamina",
-                "informationUri": "https://pypi.org/project/lamina/",
                 "rules": [_rule(code, first[code]) for code in codes],
             }
         },

@@ -103,6 +103,9 @@ def label_empty(file: File) -> Iterator[Hit]:
                 yield file.hit(item, f'label "{key}" is empty', at=key)
 
 
+_ARTICLES = {LabelType.EMAIL: "an"}
+
+
 def _typed(
     kind: LabelType, is_valid: Callable[[str], bool], what: str
 ) -> Callable[[File], Iterator[Hit]]:
@@ -113,7 +116,7 @@ def _typed(
                 if file.settings.labels.get(key) is kind and not is_valid(text):
                     yield file.hit(item, f'label "{key}" is no {what}', at=key)
 
-    check.__doc__ = f"A label that the schema calls `{kind}` is {what}."
+    check.__doc__ = f"A label that the schema calls `{kind}` is {_ARTICLES.get(kind, 'a')} {what}."
     return check
 
 
