@@ -10,7 +10,6 @@ from lamina.dockerfile import Dockerfile
 from lamina.dockerfile.ignore import Ignore
 from lamina.errors import Error, Invalid, NotFound
 from lamina.lint import Base, Facts, Report, checks
-from lamina.lint.formats import docker
 from lamina.values import dataclass
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ class ChecksFailed(Invalid):
 
     def render(self) -> str:
         """The message, and below it each finding with its lines."""
+        from lamina.lint.formats import docker
+
         return f"{self.message}\n\n{docker.report_text(self.report)}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from lamina.lint.shell import Command, Word
 
@@ -44,17 +44,12 @@ def operands(command: Command, with_value: Collection[str] = ()) -> list[Word]:
     for word in command.words[1:]:
         names = flags_of(word)
         if names:
-            skips = "=" not in word.text and not with_value_disjoint(names, with_value)
+            skips = "=" not in word.text and any(name in with_value for name in names)
         elif skips:
             skips = False
         else:
             found.append(word)
     return found
-
-
-def with_value_disjoint(names: Sequence[str], with_value: Collection[str]) -> bool:
-    """Whether none of `names` takes a value."""
-    return not any(name in with_value for name in names)
 
 
 def has(command: Command, names: Collection[str] | str, *arguments: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 
 from lamina.dockerfile.source import Fault, Source, Span
@@ -75,6 +74,8 @@ def _shown(line: str) -> str:
 
 def report_json(report: Report) -> str:
     """The document that `--call=check,format=json` gives."""
+    import base64
+
     source = report.source
     document: dict[str, object] = {
         "warnings": [

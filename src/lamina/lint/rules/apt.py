@@ -16,7 +16,6 @@ from lamina.lint.shell import Command
 _VALUED = ("t", "target-release", "c", "config-file", "o", "option")
 _PACKAGE_FILE = ".deb"
 _LISTS = re.compile(r"/var/lib/apt(/lists)?(/\*?)?")
-_CLEAN_OFF = "/etc/apt/apt.conf.d/docker-clean"
 _UPDATERS = ("apt", "apt-get", "aptitude")
 
 

@@ -24,7 +24,6 @@ _TIME = re.compile(
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-_LICENSE = re.compile(r"\(?[A-Za-z0-9.+-]+\)?")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://)?[^\s<>\"]+")
 
 
