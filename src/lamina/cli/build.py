@@ -53,9 +53,9 @@ def _check(engine: Engine, asked: BuildRequest, form: str) -> int:
     """docker's checks; 1 if the build would fail before its first step, or on what was found."""
     from lamina.lint.formats import docker
 
-    report, options = engine.check(asked)
+    report = engine.check(asked)
     print(docker.report_json(report) if form == "json" else docker.report_text(report))
-    return int(report.fault is not None or (options.fails and bool(report.findings)))
+    return int(report.fault is not None)
 
 
 def _check_push(args: Args, asked: BuildRequest) -> None:

@@ -32,7 +32,7 @@ def check(args: Args, engine: Engine) -> int:
     settings = _settings(args)
     found: list[tuple[str, Report]] = []
     for where in args.rest or (".",):
-        place = advising.find(where, args.text("file"), sys.stdin.buffer)
+        place = advising.find(engine, where, args.text("file"), sys.stdin.buffer)
         data = _mended(place, settings) if args.flag("fix") else place.data
         report = examine(data, name=place.name, settings=settings, facts=place.facts)
         found.append((place.name, report))

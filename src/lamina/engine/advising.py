@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -10,13 +11,12 @@ from lamina.dockerfile import Dockerfile
 from lamina.dockerfile.ignore import Ignore
 from lamina.errors import Error, Invalid, NotFound
 from lamina.lint import Base, Facts, Report, checks
-from lamina.values import dataclass
+from lamina.values import dataclass, replace
 
 if TYPE_CHECKING:
     from lamina.build import Options
     from lamina.build.context import Context
     from lamina.engine.engine import Engine
-    from lamina.lint.directive import CheckOptions
     from lamina.oci.platform import Platform
 
 _LIMIT = 16 << 20  # bytes of a Dockerfile, and of an ignore file
@@ -28,18 +28,16 @@ class ChecksFailed(Invalid):
     """A check fired, and the Dockerfile asks for a build to fail then; `render` shows them all."""
 
     def __init__(self, report: Report) -> None:
-        codes = sorted({each.code for each in report.findings})
-        super().__init__(
-            f"lint violation found for rules: {', '.join(codes)}",
-            hint=f"mend them, or build with --build-arg {_ARGUMENT}=skip=all",
-        )
+        assert report.fault is not None
+        hint = f"mend them, or build with --build-arg {_ARGUMENT}=skip=all"
+        super().__init__(report.fault.message, hint=hint)
         self.report = report
 
     def render(self) -> str:
         """The message, and below it each finding with its lines."""
         from lamina.lint.formats import docker
 
-        return f"{self.message}\n\n{docker.report_text(self.report)}"
+        return f"{self.message}\n\n{docker.report_text(replace(self.report, fault=None))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +50,14 @@ class Place:
     path: Path | None = None  # where it can be written back
 
 
-def find(where: str, file: str | None, stdin: BinaryIO) -> Place:
+def find(engine: Engine, where: str, file: str | None, stdin: BinaryIO) -> Place:
     """The Dockerfile that `where` names: a file, a directory that is its context, or "-"."""
+    bases = Bases(engine)
     if where == "-":
-        return Place("-", stdin.read(_LIMIT), Facts())
+        return Place("-", stdin.read(_LIMIT), Facts(bases=bases))
     path = Path(where)
     if not path.is_dir():
-        return Place(where, _read(path), Facts(), path)
+        return Place(where, _read(path), Facts(bases=bases), path)
     name = file if file is not None else "Dockerfile"
     dockerfile = path / name
     if file is None and not dockerfile.exists() and (path / "dockerfile").exists():
@@ -67,6 +66,7 @@ def find(where: str, file: str | None, stdin: BinaryIO) -> Place:
         ignore=_ignore(path, dockerfile),
         has_context=True,
         has_history=(path / ".git").exists(),
+        bases=bases,
     )
     return Place(os.fspath(dockerfile), _read(dockerfile), facts, dockerfile)
 
@@ -96,48 +96,54 @@ def _read(path: Path) -> bytes:
 
 def refuse(engine: Engine, dockerfile: Dockerfile, options: Options, context: Context) -> None:
     """ChecksFailed if the Dockerfile asks for it, and a check fires."""
-    report, wanted = check(engine, dockerfile.source.text, dockerfile.source.name, options, context)
-    if wanted.fails and report.findings:
+    report = check(engine, dockerfile.source.text, dockerfile.source.name, options, context)
+    if report.is_violated:
         raise ChecksFailed(report)
 
 
 def check(
     engine: Engine, text: str | bytes, name: str, options: Options, context: Context
-) -> tuple[Report, CheckOptions]:
+) -> Report:
     """BuildKit's checks of what a build would do, with what the store knows of its images."""
     facts = Facts(
         ignore=context.ignore,
         build_args=tuple(options.build_args.items()),
         target=options.target,
-        bases=_Bases(engine, options.platform),
+        bases=Bases(engine, options.platform),
     )
     return checks(text, name=name, facts=facts, options=options.build_args.get(_ARGUMENT))
 
 
-class _Bases(dict[str, Base]):
-    """What the store knows of images, looked up when a check asks."""
+class Bases(Mapping[str, Base]):
+    """What the store knows of images by their names, each looked up when a check asks for it."""
 
-    def __init__(self, engine: Engine, platform: Platform | None) -> None:
-        super().__init__()
+    def __init__(self, engine: Engine, platform: Platform | None = None) -> None:
         self._engine = engine
         self._platform = platform
+        self._found: dict[str, Base | None] = {}
 
-    def get(self, name: str, default: Base | None = None) -> Base | None:  # type: ignore[override]
-        if name not in self:
-            found = None if self._engine.is_empty else self._find(name)
-            if found is None:
-                return default
-            self[name] = found
-        return self[name]
+    def __getitem__(self, name: str) -> Base:
+        if name not in self._found:
+            self._found[name] = None if self._engine.is_empty else self._find(name)
+        base = self._found[name]
+        if base is None:
+            raise KeyError(name)
+        return base
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, base in self._found.items() if base is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
     def _find(self, name: str) -> Base | None:
         from lamina.oci import platform as platforms
 
         try:
-            wanted = self._platform if self._platform is not None else self._engine.platform
-            config = self._engine.image(name, wanted)[1].config
+            _, image = self._engine.image(name, self._platform)
         except Error:
             return None  # what is not here is not known
+        config = image.config
         return Base(
             env=tuple(config.config.environment().items()),
             has_shell=bool(config.config.shell),

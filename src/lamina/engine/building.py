@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from lamina.build.report import Report
     from lamina.engine.engine import Engine
     from lamina.engine.shipping import Got
-    from lamina.lint.directive import CheckOptions
     from lamina.lint.runner import Report as Advice
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.platform import Platform
@@ -152,7 +151,7 @@ def context_of(request: BuildRequest) -> LocalContext:
     return context
 
 
-def check(engine: Engine, request: BuildRequest) -> tuple[Advice, CheckOptions]:
+def check(engine: Engine, request: BuildRequest) -> Advice:
     """What BuildKit's checks say of a build, which is not done; see `lamina.lint.checks`."""
     from lamina.engine import advising
 

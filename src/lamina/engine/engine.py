@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from lamina.image.archive import Loaded
     from lamina.image.view import Image
     from lamina.lint import Report as Advice
-    from lamina.lint.directive import CheckOptions
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import ChainID, DiffID
     from lamina.oci.platform import Platform
@@ -132,7 +131,7 @@ class Engine:
 
         return run(self, request, listen, stdout)
 
-    def check(self, request: BuildRequest) -> tuple[Advice, CheckOptions]:
+    def check(self, request: BuildRequest) -> Advice:
         """What BuildKit's checks say of a build, which is not done."""
         from lamina.engine.building import check
 

@@ -36,7 +36,9 @@ class Rule:
     url: str = ""
     phase: Phase | None = None  # only of BuildKit's checks
     on: bool = True  # False: only when asked for by its code
-    twin: str | None = None  # the rule that says the same, and is shown where both fire
+    twin: str | None = (
+        None  # the rule that says the same of an instruction, and is shown where both do
+    )
 
     @property
     def description(self) -> str:

@@ -28,6 +28,7 @@ class Report:
     source: Source
     findings: tuple[Finding, ...]
     fault: Fault | None = None  # of `checks`: where a build would end before its first step
+    is_violated: bool = False  # the fault is that a check fired which must not
 
     def fails(self, threshold: Severity | None) -> bool:
         """Whether anything is as bad as `threshold`."""
@@ -64,14 +65,14 @@ def examine(
     file = File(reading, settings, facts)
     options = _options(reading, settings)
     rules = chosen(settings, options)
-    found = list(_faults(reading))
     silence = Silence(file) if settings.use_pragmas else None
+    found: list[tuple[Rule, Hit]] = []
     for rule in rules:
         for hit in _hits(rule, file, options, stops=False):
-            finding = _finding(rule, hit, settings)
-            if silence is None or not silence.covers(finding.code, finding.line):
-                found.append(finding)
-    return Report(reading.source, tuple(_sorted(_without_twins(found, rules))))
+            if silence is None or not silence.covers(rule.code, hit.line or hit.span.start_line):
+                found.append((rule, hit))
+    findings = [_finding(rule, hit, settings) for rule, hit in _without_twins(found)]
+    return Report(reading.source, tuple(_sorted([*_faults(reading), *findings])))
 
 
 def checks(
@@ -80,11 +81,12 @@ def checks(
     name: str = "Dockerfile",
     facts: Facts | None = None,
     options: str | None = None,
-) -> tuple[Report, CheckOptions]:
+) -> Report:
     """BuildKit's checks alone, as `docker build --check` makes them.
 
-    They end where a build would; the fault is then part of the report. `options` stands in for
-    the directive `check=`; Invalid if either is malformed.
+    They end where a build would; the fault is then part of the report, as is `error=true`, which
+    makes one of what was found. `options` stands in for the directive `check=`; Invalid if either
+    is malformed.
     """
     reading = read(text, name=name)
     settings = Settings(check=options)
@@ -97,9 +99,13 @@ def checks(
         or (rule.phase is not None and not rule.on)
         for hit in _hits(rule, file, wanted, stops=True)
     ]
+    findings = tuple(_sorted(found))
     stop = file.trace.stop
-    report = Report(reading.source, tuple(_sorted(found)), stop.fault if stop else None)
-    return report, wanted
+    if stop is not None or not wanted.fails or not findings:
+        return Report(reading.source, findings, stop.fault if stop is not None else None)
+    codes = ", ".join(sorted({each.code for each in findings}))
+    fault = Fault(f"lint violation found for rules: {codes}", findings[0].span)
+    return Report(reading.source, findings, fault, is_violated=True)
 
 
 def chosen(settings: Settings, options: CheckOptions) -> list[Rule]:
@@ -185,11 +191,10 @@ def _faults(reading: Reading) -> Iterator[Finding]:
         )
 
 
-def _without_twins(found: list[Finding], rules: Iterable[Rule]) -> list[Finding]:
-    """Drops what another rule says better about the same line."""
-    twins = {rule.code: rule.twin for rule in rules if rule.twin}
-    said = {(each.code, each.line) for each in found}
-    return [each for each in found if (twins.get(each.code), each.line) not in said]
+def _without_twins(found: list[tuple[Rule, Hit]]) -> Iterator[tuple[Rule, Hit]]:
+    """Drops what another rule says better about the same instruction."""
+    said = {(rule.code, hit.item) for rule, hit in found}
+    return ((rule, hit) for rule, hit in found if (rule.twin, hit.item) not in said)
 
 
 def _sorted(found: Iterable[Finding]) -> list[Finding]:

@@ -180,3 +180,14 @@ def test_other_calls_are_refused(flag: str, what: str, capsys: Out) -> None:
     write("FROM scratch\n")
     assert run("build", flag, ".") == 1
     assert what in capsys.readouterr().err
+
+
+def test_what_an_image_of_the_store_sets_is_defined(capsys: Out) -> None:
+    write("FROM scratch\nENV APP_UID=7\n", "base")
+    assert run("build", "-q", "-t", "base:1", "-f", "base", ".") == 0
+    write("FROM base:1\nUSER $APP_UID\nWORKDIR /$OTHER\n")
+    capsys.readouterr()
+    assert run("check", "--format=json", "--only=UndefinedVar") == 1
+    assert [each["line"] for each in json.loads(capsys.readouterr().out)] == [3]
+    assert run("build", "--check", ".") == 0
+    assert "APP_UID" not in capsys.readouterr().out.split("WARNING")[1].split("\n")[1]

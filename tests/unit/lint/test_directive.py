@@ -12,7 +12,7 @@ BAD = "FROM scratch as x\nMAINTAINER y\n"
 
 
 def codes(text: str, options: str | None = None) -> list[str]:
-    return [each.code for each in checks(text, options=options)[0].findings]
+    return [each.code for each in checks(text, options=options).findings]
 
 
 def test_every_option_is_read() -> None:
@@ -38,7 +38,7 @@ def test_the_directive_skips_and_an_argument_outweighs_it() -> None:
 
 def test_a_comment_skips_for_the_instruction_below_it() -> None:
     text = "FROM scratch\n# check=skip=MaintainerDeprecated // why\nMAINTAINER x\nMAINTAINER y\n"
-    assert [each.line for each in checks(text)[0].findings] == [4]
+    assert [each.line for each in checks(text).findings] == [4]
     assert codes("# x\n# check=skip=all\nFROM scratch as y\n") == []
 
 
@@ -66,7 +66,7 @@ def test_what_is_experimental_is_asked_for() -> None:
     ],
 )
 def test_checks_end_where_a_build_would(text: str, line: int, expected: list[str]) -> None:
-    report, _ = checks(text)
+    report = checks(text)
     assert report.fault is not None
     assert report.fault.span.start_line == line
     found = [each.code for each in report.findings]
@@ -74,9 +74,19 @@ def test_checks_end_where_a_build_would(text: str, line: int, expected: list[str
     assert all(code.startswith(start) for code, start in zip(found, expected, strict=True))
 
 
+def test_a_finding_is_a_fault_where_error_is_true() -> None:
+    report = checks(f"# check=error=true\n{BAD}")
+    assert report.is_violated
+    assert report.fault is not None
+    codes_ = "FromAsCasing, MaintainerDeprecated"
+    assert report.fault.message == f"lint violation found for rules: {codes_}"
+    assert checks("# check=error=true\nFROM scratch\n").fault is None
+    assert not checks(f"# check=error=true\n{BAD}BAD\n").is_violated
+
+
 def test_only_the_stages_of_a_target_are_looked_at() -> None:
     from lamina.lint import Facts
 
     text = "FROM scratch AS a\nENV x y\nFROM scratch AS b\nENV x y\nFROM b AS c\nFROM a\n"
-    report, _ = checks(text, facts=Facts(target="c"))
+    report = checks(text, facts=Facts(target="c"))
     assert [each.line for each in report.findings] == [4]

@@ -72,7 +72,7 @@ def test_github_annotates_lines_and_escapes() -> None:
 
 
 def test_docker_prints_as_its_peer() -> None:
-    report, _ = checks("FROM scratch\n\nENV a b\n\nLABEL c=d\n", name="Dockerfile")
+    report = checks("FROM scratch\n\nENV a b\n\nLABEL c=d\n", name="Dockerfile")
     assert docker.report_text(report) == (
         "Check complete, 1 warning has been found!\n"
         "\n"
@@ -88,12 +88,12 @@ def test_docker_prints_as_its_peer() -> None:
         "   5 |     LABEL c=d\n"
         "--------------------"
     )
-    clean, _ = checks("FROM scratch\n")
+    clean = checks("FROM scratch\n")
     assert docker.report_text(clean) == "Check complete, no warnings found."
 
 
 def test_dockers_document_holds_the_fault_too() -> None:
-    report, _ = checks("FROM scratch as x\nBAD\n")
+    report = checks("FROM scratch as x\nBAD\n")
     document = json.loads(docker.report_json(report))
     assert [each["ruleName"] for each in document["warnings"]] == ["FromAsCasing"]
     assert document["buildError"]["location"]["ranges"][0]["start"]["line"] == 2
@@ -104,7 +104,7 @@ def test_nothing_in_a_dockerfile_acts_on_a_terminal() -> None:
     text = "FROM a:1\nENV x \x1b[31mred\n"
     for name in ("text", "tty", "github"):
         assert "\x1b" not in shown(name, text)
-    assert "\x1b" not in docker.report_text(checks(text)[0])
+    assert "\x1b" not in docker.report_text(checks(text))
 
 
 def test_an_unknown_format_is_refused() -> None:

@@ -36,6 +36,12 @@ def test_of_two_rules_that_say_the_same_one_is_shown() -> None:
     assert "DL4000" in codes(TEXT, ignored=frozenset(("MaintainerDeprecated",)))
 
 
+def test_twins_may_name_other_lines() -> None:
+    text = 'FROM a:1\nCMD ["x"]\nCMD ["y"]\n'
+    assert codes(text) == ["MultipleInstructionsDisallowed"]
+    assert codes(text, only=frozenset(("DL4003",))) == ["DL4003"]
+
+
 def test_rules_are_chosen_ignored_and_made_worse() -> None:
     assert codes(TEXT, only=frozenset(("DL3008", "DL3006"))) == ["DL3006", "DL3008"]
     assert "DL3008" not in codes(TEXT, ignored=frozenset(("DL3008", "SC2086")))

@@ -167,18 +167,36 @@ RULES = (
         Phase.STEPS,
     ),
     hadolint(
-        "DL3012", "one-healthcheck", ERROR, "a stage has several HEALTHCHECKs",
+        "DL3012",
+        "one-healthcheck",
+        ERROR,
+        "a stage has several HEALTHCHECKs",
         several_healthchecks,
+        twin="MultipleInstructionsDisallowed",
     ),
     hadolint(
-        "DL3025", "json-form", WARNING, "CMD or ENTRYPOINT is no JSON array", shell_form,
+        "DL3025",
+        "json-form",
+        WARNING,
+        "CMD or ENTRYPOINT is no JSON array",
+        shell_form,
         twin="JSONArgsRecommended",
     ),
+    hadolint("DL3057", "healthcheck-missing", WARNING, "no HEALTHCHECK", no_healthcheck, on=False),
     hadolint(
-        "DL3057", "healthcheck-missing", WARNING, "no HEALTHCHECK", no_healthcheck, on=False
+        "DL4003",
+        "one-cmd",
+        WARNING,
+        "a stage has several CMDs",
+        several_cmds,
+        twin="MultipleInstructionsDisallowed",
     ),
-    hadolint("DL4003", "one-cmd", WARNING, "a stage has several CMDs", several_cmds),
     hadolint(
-        "DL4004", "one-entrypoint", ERROR, "a stage has several ENTRYPOINTs", several_entrypoints
+        "DL4004",
+        "one-entrypoint",
+        ERROR,
+        "a stage has several ENTRYPOINTs",
+        several_entrypoints,
+        twin="MultipleInstructionsDisallowed",
     ),
-)  # fmt: skip
+)
