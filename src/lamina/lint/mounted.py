@@ -13,7 +13,7 @@ def caches(run: ins.Run, *types: MountType) -> list[str]:
     found: list[str] = []
     for text in run.mounts:
         try:
-            mount = parse_mount(text)
+            mount = parse_mount(text, str)  # variables stay as they are
         except Invalid:
             continue
         if mount.type in wanted and mount.target:

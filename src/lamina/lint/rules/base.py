@@ -66,7 +66,7 @@ def _sources(line: ins.Instruction) -> list[str]:
     if isinstance(line, ins.Run):
         for text in line.mounts:
             try:
-                source = mounts.parse_mount(text).from_
+                source = mounts.parse_mount(text, str).from_
             except Invalid:
                 continue
             found += [source] if source else []

@@ -23,7 +23,7 @@ _TIME = re.compile(
     r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
-_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://)?[^\s<>\"]+")
 
 
@@ -54,34 +54,32 @@ def label_missing(file: File) -> Iterator[Hit]:
     """
     for label in file.settings.labels:
         good: set[str] = set()
-        copied: set[str] = set()
-        bad: list[tuple[str, Item]] = []
+        bad: dict[int, tuple[str, Item]] = {}
         for part in file.parts:
             if part.base is None:
                 continue
             base = part.base.instruction
             assert isinstance(base, ins.From)
-            own = base.as_name or ""
-            copied |= {
-                item.instruction.from_.lower()
-                for item in part.items
-                if isinstance(item.instruction, ins.Copy) and item.instruction.from_
-            }
-            has_it = any(
+            is_labelled = any(
                 label in dict(item.instruction.pairs)
                 for item in part.items
                 if isinstance(item.instruction, ins.Label)
             )
-            if has_it:
-                # A stage that the labelled one stands on is not shipped itself.
-                copied.add(base.image.lower())
-            if has_it or base.image.lower() in good:
-                good.add(own)
+            # What others copy from, or put their label on, is not shipped itself.
+            unshipped = {
+                item.instruction.from_.lower()
+                for item in part.items
+                if isinstance(item.instruction, ins.Copy) and item.instruction.from_
+            }
+            if is_labelled:
+                unshipped.add(base.image.lower())
+            bad = {at: pair for at, pair in bad.items() if pair[0] not in unshipped}
+            if is_labelled or base.image.lower() in good:
+                good |= {base.as_name} if base.as_name else set()
             else:
-                bad.append((own, part.base))
-        for own, item in bad:
-            if not own or own not in copied:
-                yield file.hit(item, f'label "{label}" is missing')
+                bad[part.index] = (base.as_name or "", part.base)
+        for _, item in bad.values():
+            yield file.hit(item, f'label "{label}" is missing')
 
 
 def label_superfluous(file: File) -> Iterator[Hit]:
