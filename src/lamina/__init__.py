@@ -10,8 +10,10 @@ TYPE_CHECKING = False  # type checkers read it as True, and `typing` need not be
 if TYPE_CHECKING:
     from lamina.dockerfile import parse as parse_dockerfile
     from lamina.engine import Engine, Settings
+    from lamina.engine.sight import analyze
     from lamina.errors import Error
     from lamina.image.view import Image
+    from lamina.lint import check
     from lamina.oci.digest import Digest
 
 _HOMES = {
@@ -20,10 +22,21 @@ _HOMES = {
     "Error": ("lamina.errors", "Error"),
     "Image": ("lamina.image.view", "Image"),
     "Settings": ("lamina.engine", "Settings"),
+    "analyze": ("lamina.engine.sight", "analyze"),
+    "check": ("lamina.lint", "check"),
     "parse_dockerfile": ("lamina.dockerfile", "parse"),
 }
 
-__all__ = ["Digest", "Engine", "Error", "Image", "Settings", "parse_dockerfile"]
+__all__ = [
+    "Digest",
+    "Engine",
+    "Error",
+    "Image",
+    "Settings",
+    "analyze",
+    "check",
+    "parse_dockerfile",
+]
 
 
 def __getattr__(name: str) -> object:

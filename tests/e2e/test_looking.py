@@ -220,3 +220,22 @@ def test_a_tree_shows_what_each_layer_touches(shop: Shop) -> None:
         "   cache  -2",
         "      large  -1",
     ]
+
+
+def test_from_python_it_is_values(shop: Shop) -> None:
+    import lamina
+
+    look = lamina.analyze("shop", root=shop.root)
+    assert look.waste.wasted == 300_005
+    assert [step.layer for step in look.blame("/app/kept")] == [2, 4]
+    assert look.read_whole(look.find("/app/link")) == b"longer\n"
+    assert "FROM scratch" in look.dockerfile
+    assert "rm -r /cache" in look._repr_html_()
+    base = lamina.analyze("busybox:musl", root=shop.root)
+    assert [one.path for one in base.compare(look)] == [
+        "app",
+        "app/kept",
+        "app/link",
+        "etc/x",
+        "n2",
+    ]

@@ -38,6 +38,11 @@ class Waste:
         """The share of what is written that is seen, from 0 to 1."""
         return (self.written - self.wasted) / self.written if self.written else 1.0
 
+    def _repr_html_(self) -> str:
+        from lamina.analysis.pages import waste_page
+
+        return waste_page(self)
+
     def by_path(self) -> Mapping[str, int]:
         """Bytes wasted at each path, by all layers together; the most first."""
         return _summed((one.path, one.size) for one in self.unseen)

@@ -43,9 +43,7 @@ _FILES = Listing(
 
 
 def _sight(args: Args, engine: Engine, text: str) -> Sight:
-    from lamina.engine import sight
-
-    return sight.local(engine.store, engine.image(text, platform_of(args))[1])
+    return engine.analyze(text, platform_of(args))
 
 
 def _place(args: Args) -> tuple[str, str]:
@@ -165,11 +163,9 @@ _BLAME = Listing(
 
 
 def blame(args: Args, engine: Engine) -> int:
-    from lamina.analysis import blame as ask
-
     image, path = _place(args)
     look = _sight(args, engine, image)
-    steps = ask(path.strip("/"), look.layers)
+    steps = look.blame(path)
     if not steps:
         raise NotFound(f'no layer has "{path}"', hint=f'"lamina ls {image}" lists what is there')
     full = args.flag("no-trunc")
@@ -226,10 +222,8 @@ _SHOWN = 20  # files, unless all are asked for
 
 
 def waste(args: Args, engine: Engine) -> int:
-    from lamina.analysis import waste as ask
-
     look = _sight(args, engine, args.rest[0])
-    found = ask(look.stack)
+    found = look.waste
     form = args.text("format")
     shown = found.unseen if args.flag("all") or form else found.unseen[:_SHOWN]
     if form is None:
@@ -312,10 +306,8 @@ def diff(args: Args, engine: Engine) -> int:
 
 
 def _diff_settings(one: Sight, two: Sight) -> list[str]:
-    from lamina.analysis import compare_settings
-
     lines = []
-    for setting in compare_settings(one.image.config, two.image.config):
+    for setting in one.compare_settings(two):
         if setting.before is not None:
             lines.append(f"- {setting.name}: {visible(setting.before)}")
         if setting.after is not None:
@@ -324,11 +316,8 @@ def _diff_settings(one: Sight, two: Sight) -> list[str]:
 
 
 def _diff_packages(one: Sight, two: Sight) -> list[str]:
-    from lamina.analysis import packages
-
     old, new = (
-        {(found.kind, found.name): found.version for found in packages(look.stack, look.read_whole)}
-        for look in (one, two)
+        {(found.kind, found.name): found.version for found in look.packages} for look in (one, two)
     )
     lines = []
     for key in sorted(old.keys() | new.keys()):
@@ -344,10 +333,7 @@ def _diff_packages(one: Sight, two: Sight) -> list[str]:
 
 
 def _diff_files(one: Sight, two: Sight) -> list[str]:
-    from lamina.analysis import compare
-    from lamina.engine.sight import is_same
-
-    return [_difference(found) for found in compare(one.stack, two.stack, is_same(one, two))]
+    return [_difference(found) for found in one.compare(two)]
 
 
 def _difference(found: Difference) -> str:

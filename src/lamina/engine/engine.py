@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lamina.engine.local import Local, Removed, Use
     from lamina.engine.remotes import Remotes
     from lamina.engine.shipping import Got, Sent
+    from lamina.engine.sight import Sight
     from lamina.engine.space import Pruned
     from lamina.image.archive import Loaded
     from lamina.image.view import Image
@@ -211,6 +212,12 @@ class Engine:
 
         self._need_images(text)
         return local.find(self.store, text, platform or self.asked_platform)
+
+    def analyze(self, text: str, platform: Platform | None = None) -> Sight:
+        """The image that `text` names, to look into: its tree, waste, packages, files; NotFound."""
+        from lamina.engine import sight
+
+        return sight.local(self.store, self.image(text, platform)[1])
 
     def tag(self, source: str, target: str) -> None:
         """Give the image that `source` means the name `target` too."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
-from typing import BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.engine import layers
 from lamina.errors import NotFound
@@ -14,6 +15,9 @@ from lamina.image.view import Image, Layer
 from lamina.layer.content import PlainTar
 from lamina.layer.entry import FILE, Entry
 from lamina.store import Store
+
+if TYPE_CHECKING:
+    from lamina.analysis import Difference, Package, Setting, Step, Waste
 
 
 class Sight:
@@ -51,6 +55,64 @@ class Sight:
     def effects(self) -> list[Effect]:
         """What each layer did, the lowest first."""
         return self._built[1]
+
+    @cached_property
+    def waste(self) -> Waste:
+        """The bytes that are pulled and never seen."""
+        from lamina import analysis
+
+        return analysis.waste(self.stack)
+
+    @cached_property
+    def packages(self) -> list[Package]:
+        """Installed packages of dpkg, apk and Python."""
+        from lamina import analysis
+
+        return analysis.packages(self.stack, self.read_whole)
+
+    @property
+    def dockerfile(self) -> str:
+        """A Dockerfile that makes this image again, given its layers as tars."""
+        from lamina import analysis
+
+        return analysis.reconstruct(self.image)
+
+    def blame(self, path: str) -> list[Step]:
+        """What each layer did to `path`, the lowest first."""
+        from lamina import analysis
+
+        return analysis.blame(path.strip("/"), self.layers)
+
+    def compare(self, other: Sight) -> list[Difference]:
+        """By what files of `other` differ from those of this image."""
+        from lamina import analysis
+
+        return analysis.compare(self.stack, other.stack, is_same(self, other))
+
+    def compare_settings(self, other: Sight) -> list[Setting]:
+        """By what the config of `other` differs from that of this image."""
+        from lamina import analysis
+
+        return analysis.compare_settings(self.image.config, other.image.config)
+
+    def _repr_html_(self) -> str:
+        from lamina.analysis.pages import table
+
+        rows = [
+            (
+                number,
+                layer.history.created_by if layer.history is not None else "",
+                layer.descriptor.size,
+                len(effect.added),
+                len(effect.changed),
+                len(effect.deleted),
+            )
+            for number, (layer, effect) in enumerate(
+                zip(self.image.layers, self.effects, strict=True), 1
+            )
+        ]
+        headers = ("layer", "instruction", "bytes", "added", "changed", "deleted")
+        return table(headers, rows) + self.waste._repr_html_()
 
     def find(self, path: str) -> Node:
         """The file that `path` leads to, links followed; NotFound unless it is one."""
@@ -117,3 +179,10 @@ def split(text: str) -> tuple[str, str]:
     """An image and a path in it, of "image:/path"; the path is "/" where there is none."""
     image, colon, path = text.partition(":/")
     return image, f"/{path}" if colon else "/"
+
+
+def analyze(image: str, *, root: Path | str = "/var/lib/lamina") -> Sight:
+    """The image that `image` names in the store at `root`, to look into; NotFound."""
+    from lamina.engine.engine import Engine, Settings
+
+    return Engine(Settings(root=Path(root))).analyze(image)
