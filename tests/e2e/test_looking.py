@@ -239,3 +239,27 @@ def test_from_python_it_is_values(shop: Shop) -> None:
         "etc/x",
         "n2",
     ]
+
+
+def test_an_image_is_looked_into_wherever_it_is(shop: Shop, tmp_path: Path) -> None:
+    from lamina.testing.registry import TestRegistry
+
+    with TestRegistry(tmp_path / "registry") as registry:
+        there = f"docker://{registry.address}/team/shop:1"
+        shop.ok("copy", "local:shop", there)  # its layers stay plain, as they are here
+        shop.ok("copy", "local:shop", f"oci:{tmp_path}/layout:1")
+        shop.ok("copy", "local:shop", f"oci-archive:{tmp_path}/shop.tar:1")
+        empty = Shop.__new__(Shop)
+        empty.root = tmp_path / "nothing-here"
+        expected = shop.ok("ls", "-R", "shop")
+        for text in (there, f"oci:{tmp_path}/layout:1", f"oci-archive:{tmp_path}/shop.tar:1"):
+            assert empty.ok("ls", "-R", text) == expected
+            assert empty.ok("cat", f"{text}:/app/link") == "longer\n"
+            assert empty("diff", text, f"oci:{tmp_path}/layout:1").stdout == ""
+        assert not empty.root.exists()
+        registry.faults.clear()
+        shop.ok("cat", f"{there}:/app/link")
+        # Known by its diff ID, a layer's contents are not read again; a plain one in part only.
+        blobs = [one for one in registry.faults.seen if "/blobs/" in one.path]
+        assert len(blobs) == 2
+        assert blobs[-1].headers["range"].startswith("bytes=")

@@ -144,12 +144,10 @@ def _image_row(image: Local, now: datetime, *, full: bool) -> Mapping[str, Value
 def history(args: Args, engine: Engine) -> int:
     from lamina.engine import local
 
-    _, image = engine.image(args.rest[0], platform_of(args))
     if args.flag("dockerfile"):
-        from lamina.analysis import reconstruct
-
-        print(reconstruct(image), end="")
+        print(engine.analyze(args.rest[0], platform_of(args)).dockerfile, end="")
         return 0
+    _, image = engine.image(args.rest[0], platform_of(args))
     full = args.flag("no-trunc")
     rows = local.rows(engine.store, image)
     ids = [str(image.id) if full else image.id.short, *[MISSING] * (len(rows) - 1)]

@@ -123,7 +123,8 @@ LS = Command(
         Flag("recursive", "R", Kind.BOOL, "List what is below directories too"),
     ),
     arguments=(1, 2),
-    about="Lists a directory of the image's finished tree, with the layer that each name is from.",
+    about="Lists a directory of the image's finished tree, with the layer that each name is from.\n"
+    "IMAGE may be docker://host/name:tag, oci:DIR or an archive too, as copy spells them.",
 )
 
 

@@ -14,6 +14,7 @@ from lamina.values import dataclass
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import ExitStack
     from types import TracebackType
     from typing import Any, BinaryIO
 
@@ -72,7 +73,10 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Close the store and the connections that were opened; idempotent."""
+        """Close the store, files and connections that were opened; idempotent."""
+        opened: ExitStack | None = self.__dict__.pop("_opened", None)
+        if opened is not None:
+            opened.close()
         store: Store | None = self.__dict__.pop("store", None)
         if store is not None:
             store.close()
@@ -196,6 +200,13 @@ class Engine:
 
         return shipping.push(self, name, manner, platform=platform, tell=tell)
 
+    @cached_property
+    def _opened(self) -> ExitStack:
+        """What is closed with the engine."""
+        from contextlib import ExitStack
+
+        return ExitStack()
+
     # -- images here: see `local` and `space` --------------------------------------------------
 
     def images(self, *, with_sizes: bool = True) -> list[Local]:
@@ -214,10 +225,13 @@ class Engine:
         return local.find(self.store, text, platform or self.asked_platform)
 
     def analyze(self, text: str, platform: Platform | None = None) -> Sight:
-        """The image that `text` names, to look into: its tree, waste, packages, files; NotFound."""
+        """The image that `text` names, to look into: its tree, waste, packages, files; NotFound.
+
+        It may be in a registry, a layout or an archive too, spelled as `copy` spells places.
+        """
         from lamina.engine import sight
 
-        return sight.local(self.store, self.image(text, platform)[1])
+        return sight.anywhere(self, text, platform, self._opened)
 
     def tag(self, source: str, target: str) -> None:
         """Give the image that `source` means the name `target` too."""

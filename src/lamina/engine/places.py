@@ -68,7 +68,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class Source:
     """An image where it comes from."""
 
     fetcher: Fetcher
@@ -96,6 +96,14 @@ def parse(text: str) -> Place:
     return Place(Kind.REGISTRY if is_host else Kind.LOCAL, text)
 
 
+def is_spelled_out(text: str) -> bool:
+    """Whether `text` says what kind of place it is of, and is not only a name."""
+    if text.startswith("docker://"):
+        return True
+    head, colon, _ = text.partition(":")
+    return bool(colon) and head in tuple(Kind) and head != Kind.REGISTRY
+
+
 def copy(
     engine: Engine, source: Place, target: Place, wish: Wish, tell: Callable[[Event], None]
 ) -> Descriptor:
@@ -107,7 +115,7 @@ def copy(
     with ExitStack() as stack:
         if Kind.LOCAL in (source.kind, target.kind) or source.kind is Kind.DOCKER_ARCHIVE:
             stack.enter_context(engine.store.lease("copy"))
-        found = _open(engine, source, stack)
+        found = opened(engine, source, stack)
         if target.kind is Kind.LOCAL:
             return _into_store(engine, found, target, wish, tell)
         found = replace(found, root=_chosen(engine, found, wish))
@@ -120,15 +128,16 @@ def copy(
 # --- sources
 
 
-def _open(engine: Engine, place: Place, stack: ExitStack) -> _Source:
+def opened(engine: Engine, place: Place, stack: ExitStack) -> Source:
+    """The image at a place; what must be closed is in `stack`. NotFound."""
     match place.kind:
         case Kind.REGISTRY:
             name = references.parse_pullable(place.text)
             repository = engine.remotes.repository(name)
-            return _Source(repository, repository.resolve(str(name)), name, repository)
+            return Source(repository, repository.resolve(str(name)), name, repository)
         case Kind.LOCAL:
             root = engine.store.names.find(place.text)
-            return _Source(engine.store.blobs, root, _name_of(engine, place.text))
+            return Source(engine.store.blobs, root, _name_of(engine, place.text))
         case Kind.DOCKER_ARCHIVE:
             return _open_docker(engine, place)
     return _open_layout(place, stack)
@@ -143,7 +152,7 @@ def _name_of(engine: Engine, text: str) -> Reference | None:
     return found
 
 
-def _open_layout(place: Place, stack: ExitStack) -> _Source:
+def _open_layout(place: Place, stack: ExitStack) -> Source:
     from lamina.image.archive import LayoutFetcher, read_layout
     from lamina.image.members import opened
 
@@ -160,7 +169,7 @@ def _open_layout(place: Place, stack: ExitStack) -> _Source:
     one = _only(place, entries)
     name = next(iter(_references(one.annotations.get(_IMAGE_NAME))), None)
     bare = Descriptor(one.media_type, one.digest, one.size, one.platform)
-    return _Source(LayoutFetcher(members), bare, name)
+    return Source(LayoutFetcher(members), bare, name)
 
 
 def _labels(entry: Descriptor) -> list[str]:
@@ -175,7 +184,7 @@ def _references(text: str | None) -> list[Reference]:
         return []
 
 
-def _open_docker(engine: Engine, place: Place) -> _Source:
+def _open_docker(engine: Engine, place: Place) -> Source:
     """Its layers get their digests only when they are read, so the store takes them in first."""
     from lamina.image.archive import read_archive
 
@@ -187,7 +196,7 @@ def _open_docker(engine: Engine, place: Place) -> _Source:
     root = _only(place, [one.descriptor for one in loaded])
     names_there = next(one.names for one in loaded if one.descriptor == root)
     name = wanted[0] if wanted else next(iter(_references(next(iter(names_there), None))), None)
-    return _Source(engine.store.blobs, root, name)
+    return Source(engine.store.blobs, root, name)
 
 
 def _only(place: Place, found: Sequence[Descriptor]) -> Descriptor:
@@ -201,7 +210,7 @@ def _only(place: Place, found: Sequence[Descriptor]) -> Descriptor:
     )
 
 
-def _chosen(engine: Engine, source: _Source, wish: Wish) -> Descriptor:
+def _chosen(engine: Engine, source: Source, wish: Wish) -> Descriptor:
     """What to copy of an index: the image for one platform, unless all are asked for."""
     from lamina.image import fetch, select
     from lamina.oci.manifest import Index
@@ -213,7 +222,7 @@ def _chosen(engine: Engine, source: _Source, wish: Wish) -> Descriptor:
     return select.choose(source.fetcher, index, wish.platform or engine.platform)
 
 
-def _referrers(source: _Source, wish: Wish) -> list[Descriptor]:
+def _referrers(source: Source, wish: Wish) -> list[Descriptor]:
     """What refers to the image, to its manifests, and to those again, nearest first."""
     from lamina.image import graph
 
@@ -239,7 +248,7 @@ def _referrers(source: _Source, wish: Wish) -> list[Descriptor]:
 
 def _into_registry(
     engine: Engine,
-    source: _Source,
+    source: Source,
     target: Place,
     more: Sequence[Descriptor],
     wish: Wish,
@@ -260,7 +269,7 @@ def _into_registry(
 
 
 def _into_store(
-    engine: Engine, source: _Source, target: Place, wish: Wish, tell: Callable[[Event], None]
+    engine: Engine, source: Source, target: Place, wish: Wish, tell: Callable[[Event], None]
 ) -> Descriptor:
     from lamina.engine import shipping
     from lamina.transfer.copy import copy as walk
@@ -283,7 +292,7 @@ def _into_store(
     return root
 
 
-def _into_file(source: _Source, target: Place, more: Sequence[Descriptor]) -> Descriptor:
+def _into_file(source: Source, target: Place, more: Sequence[Descriptor]) -> Descriptor:
     from lamina import transfer
 
     images = [(source.root, _names_in_file(source, target)), *((one, list[str]()) for one in more)]
@@ -301,7 +310,7 @@ def _format(kind: Kind) -> Format:
     }[kind]
 
 
-def _names_in_file(source: _Source, target: Place) -> list[str]:
+def _names_in_file(source: Source, target: Place) -> list[str]:
     """What a layout or an archive is to call the image: what was asked for, or as it was called."""
     name, label = source.name, target.label
     if label is None:
