@@ -16,8 +16,10 @@ _VALUED = ("t", "virtual", "repository", "X")
 def unpinned(file: File) -> Iterator[Hit]:
     """Packages of apk are installed in a version that is named.
 
-    RUN apk add --no-cache git            # no
-    RUN apk add --no-cache git~=2.52      # yes
+    A repository of Alpine changes within its release, and the image with it.
+
+        RUN apk add --no-cache git            # no
+        RUN apk add --no-cache git~=2.52      # yes
     """
     for ran in file.runs:
         loose = [

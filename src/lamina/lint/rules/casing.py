@@ -36,8 +36,10 @@ def stage_name_casing(file: File) -> Iterator[Hit]:
 def from_as_casing(file: File) -> Iterator[Hit]:
     """FROM and its AS are written in the same case.
 
-    FROM debian as base   # no
-    FROM debian AS base   # yes
+    A line in two cases looks as if the words came from two places.
+
+        FROM debian as base   # no
+        FROM debian AS base   # yes
     """
     for item in file.of(ins.From):
         line = item.instruction

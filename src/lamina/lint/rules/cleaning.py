@@ -250,10 +250,12 @@ def _doubled(
 def chown_doubles(file: File) -> Iterator[Hit]:
     """COPY sets the owner: a `chown -R` behind it stores every file a second time.
 
-    COPY . /app                       # no
-    RUN chown -R app:app /app
+    A changed owner is a changed file, and the layer holds it whole.
 
-    COPY --chown=app:app . /app       # yes
+        COPY . /app                       # no
+        RUN chown -R app:app /app
+
+        COPY --chown=app:app . /app       # yes
     """
     yield from _doubles(file, "chown", "chown")
 
@@ -261,10 +263,12 @@ def chown_doubles(file: File) -> Iterator[Hit]:
 def chmod_doubles(file: File) -> Iterator[Hit]:
     """COPY sets the mode: a `chmod -R` behind it stores every file a second time.
 
-    COPY scripts /scripts             # no
-    RUN chmod -R 0755 /scripts
+    A changed mode is a changed file, and the layer holds it whole.
 
-    COPY --chmod=0755 scripts /scripts    # yes
+        COPY scripts /scripts             # no
+        RUN chmod -R 0755 /scripts
+
+        COPY --chmod=0755 scripts /scripts    # yes
     """
     yield from _doubles(file, "chmod", "chmod")
 

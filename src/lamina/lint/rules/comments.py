@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from lamina.dockerfile import instructions as ins
@@ -22,11 +23,13 @@ def no_empty_continuation(file: File) -> Iterator[Hit]:
                        # no: remove this line
         80
     """
+    starts = [item.line for item in file.items]
     for warning in file.reading.warnings:
         if warning.url and "no-empty-continuation" in warning.url:
             number = warning.span.start_line
             edit = Edit(Span(number, 1, number + 1, 1), "")
-            owner = next((i for i in file.items if i.line <= number <= i.span.end_line), None)
+            at = bisect_right(starts, number) - 1
+            owner = file.items[at] if at >= 0 and file.items[at].span.end_line >= number else None
             # Docker names the line on which the instruction ends, heredocs aside.
             bodies = sum(d.content.count("\n") + 1 for d in owner.node.heredocs) if owner else 0
             line = owner.node.end_line - bodies if owner else number

@@ -40,8 +40,10 @@ def history_copied(file: File) -> Iterator[Hit]:
 def private_file(file: File) -> Iterator[Hit]:
     """COPY does not take files that hold secrets: `.env`, `.npmrc`, keys of SSH …
 
-    COPY .npmrc /root/                                            # no
-    RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci   # yes
+    Whoever has the image has the layer, whatever is removed later.
+
+        COPY .npmrc /root/                                            # no
+        RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci   # yes
     """
     for item in file.of(ins.Copy, ins.Add):
         line = item.instruction

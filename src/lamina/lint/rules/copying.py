@@ -51,10 +51,12 @@ def _ignores(file: File, path: str) -> bool:
 def archive_by_copy(file: File) -> Iterator[Hit]:
     """ADD unpacks a local archive; COPY and tar in a RUN keep it in a layer.
 
-    COPY app.tar.gz /tmp/             # no
-    RUN tar -xzf /tmp/app.tar.gz
+    The archive stays in its layer even where the RUN removes it.
 
-    ADD app.tar.gz /usr/src/app/      # yes
+        COPY app.tar.gz /tmp/             # no
+        RUN tar -xzf /tmp/app.tar.gz
+
+        ADD app.tar.gz /usr/src/app/      # yes
     """
     for part in file.parts:
         copied: list[tuple[Item, str]] = []
@@ -129,8 +131,10 @@ def _as_copy(file: File, item: Item, line: ins.Add) -> tuple[Edit, ...]:
 def many_sources(file: File) -> Iterator[Hit]:
     """COPY of several sources ends with a directory and its slash.
 
-    COPY package.json yarn.lock app     # no
-    COPY package.json yarn.lock app/    # yes
+    Without the slash a builder may take the last name for a file, and refuses.
+
+        COPY package.json yarn.lock app     # no
+        COPY package.json yarn.lock app/    # yes
     """
     for item in file.of(ins.Copy):
         line = item.instruction

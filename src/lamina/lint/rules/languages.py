@@ -42,9 +42,11 @@ def _is_pip_install(command: Command) -> bool:
 def pip_unpinned(file: File) -> Iterator[Hit]:
     """Packages of pip are installed in a version that is named, or from a list of requirements.
 
-    RUN pip install --no-cache-dir flask                    # no
-    RUN pip install --no-cache-dir flask==3.1.2             # yes
-    RUN pip install --no-cache-dir -r requirements.txt      # yes
+    Otherwise the image is another one whenever the index is.
+
+        RUN pip install --no-cache-dir flask                    # no
+        RUN pip install --no-cache-dir flask==3.1.2             # yes
+        RUN pip install --no-cache-dir -r requirements.txt      # yes
     """
 
     def select(command: Command) -> list[Word]:
@@ -119,8 +121,10 @@ def _keeps_cache(command: Command) -> bool:
 def npm_unpinned(file: File) -> Iterator[Hit]:
     """Packages of npm are installed in a version, tag or commit that is named.
 
-    RUN npm install -g typescript          # no
-    RUN npm install -g typescript@5.9.2    # yes
+    Otherwise the image is another one whenever the registry of npm is.
+
+        RUN npm install -g typescript          # no
+        RUN npm install -g typescript@5.9.2    # yes
     """
 
     def select(command: Command) -> list[Word]:
@@ -161,8 +165,10 @@ def yarn_kept(file: File) -> Iterator[Hit]:
 def gem_unpinned(file: File) -> Iterator[Hit]:
     """Gems are installed in a version that is named.
 
-    RUN gem install bundler           # no
-    RUN gem install bundler:2.7.2     # yes
+    Otherwise the image is another one whenever the index of gems is.
+
+        RUN gem install bundler           # no
+        RUN gem install bundler:2.7.2     # yes
     """
 
     def select(command: Command) -> list[Word]:
@@ -194,8 +200,10 @@ def _before_dashes(command: Command) -> Command:
 def go_unpinned(file: File) -> Iterator[Hit]:
     """Programs of `go install`, `go get` and `go run` have a version; `latest` is none.
 
-    RUN go install golang.org/x/tools/gopls@latest     # no
-    RUN go install golang.org/x/tools/gopls@v0.20.0    # yes
+    Otherwise the image is another one whenever somebody sets a tag.
+
+        RUN go install golang.org/x/tools/gopls@latest     # no
+        RUN go install golang.org/x/tools/gopls@v0.20.0    # yes
     """
 
     def select(command: Command) -> list[Word]:

@@ -15,8 +15,10 @@ from lamina.lint.rules.kin import ERROR, buildkit, hadolint
 def maintainer_deprecated(file: File) -> Iterator[Hit]:
     """A label names the author; MAINTAINER is deprecated.
 
-    MAINTAINER moby@example.com                                    # no
-    LABEL org.opencontainers.image.authors="moby@example.com"      # yes
+    Labels are what tools read, and an image can have more than one author.
+
+        MAINTAINER moby@example.com                                    # no
+        LABEL org.opencontainers.image.authors="moby@example.com"      # yes
     """
     for item in file.of(ins.Maintainer):
         yield file.hit(

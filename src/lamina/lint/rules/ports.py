@@ -18,8 +18,10 @@ _HIGHEST = 65535
 def expose_proto_casing(file: File) -> Iterator[Hit]:
     """The protocol of EXPOSE is in lower case.
 
-    EXPOSE 80/TcP    # no
-    EXPOSE 80/tcp    # yes
+    Tools that compare the text of a port do not find it otherwise.
+
+        EXPOSE 80/TcP    # no
+        EXPOSE 80/tcp    # yes
     """
     for item, port in file.trace.ports:
         container = port.rpartition(":")[2]

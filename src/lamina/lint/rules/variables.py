@@ -20,10 +20,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,${}-]*")
 def undefined_arg_in_from(file: File) -> Iterator[Hit]:
     """The variables of a FROM line are declared above the first FROM.
 
-    FROM node:22${VARIANT}         # no
+    ARGs behind a FROM belong to its stage, and nothing else is known there.
 
-    ARG VARIANT="-alpine3.20"      # yes
-    FROM node:22${VARIANT}
+        FROM node:22${VARIANT}         # no
+
+        ARG VARIANT="-alpine3.20"      # yes
+        FROM node:22${VARIANT}
     """
     for each in file.trace.unset_in_from:
         near = f" (did you mean {each.near}?)" if each.near else ""
