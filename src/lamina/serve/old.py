@@ -8,7 +8,6 @@ signed by the registry's own key: embedded where they take that, else detached i
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.errors import Corrupt, Error
-from lamina.fs import atomic, lock
 from lamina.oci import config as configs
 from lamina.oci import manifest as manifests
 from lamina.oci import media_type as types
@@ -26,6 +24,7 @@ from lamina.oci.manifest import Index, Manifest
 from lamina.registry.failures import BadManifest, NoManifest
 from lamina.registry.metadata import Entry
 from lamina.registry.repository import Repository
+from lamina.serve import keys
 from lamina.values import dataclass
 
 if TYPE_CHECKING:
@@ -138,11 +137,6 @@ def _read(opened: Callable[[], BinaryIO]) -> bytes:
 
 
 def _own_key(path: Path) -> SigningKey:
-    """The registry's private key, made when it is first needed; nobody else may read it."""
     from lamina.oci.schema1.keys import SigningKey
 
-    os.makedirs(path.parent, mode=0o700, exist_ok=True)
-    with lock.exclusive(path.parent / "lock"):
-        if not path.exists():
-            atomic.write(path, SigningKey.generate().to_pem(), mode=0o600)
-        return SigningKey.from_pem(path.read_bytes())
+    return SigningKey.from_pem(keys.own(path, lambda: SigningKey.generate().to_pem()))

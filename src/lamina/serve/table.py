@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lamina.dockerfile.numbers import parse_duration, parse_size
 from lamina.errors import Invalid
 
 
@@ -70,10 +69,14 @@ class Table:
 
     def size(self, key: str, default: int) -> int:
         """Bytes: a number, or a text like "4MiB"."""
+        from lamina.dockerfile.numbers import parse_size
+
         return int(self._measure(key, parse_size, default))
 
     def seconds(self, key: str, default: float) -> float:
         """Seconds: a number, or a text like "24h"."""
+        from lamina.dockerfile.numbers import parse_duration
+
         found = self._found.get(key)
         in_units = self._measure(key, parse_duration, default)
         return in_units / 1e9 if isinstance(found, str) else in_units

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import secrets
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamina.errors import Denied, Invalid
-from lamina.fs import atomic, lock
+from lamina.serve import keys
 from lamina.serve.rights import Action
 from lamina.values import dataclass
 
@@ -240,15 +239,13 @@ def _proof(password_hash: bytes) -> str:
 
 
 def _own_key(path: Path) -> dict[str, Any]:
-    """The registry's private key, made when it is first needed; nobody else may read it."""
     from joserfc.jwk import ECKey
 
-    os.makedirs(path.parent, mode=0o700, exist_ok=True)
-    with lock.exclusive(path.parent / "lock"):
-        if not path.exists():
-            key = ECKey.generate_key("P-256", {"use": "sig"}, auto_kid=True)
-            atomic.write(path, json.dumps(key.as_dict(private=True)).encode(), mode=0o600)
-        found = json.loads(path.read_bytes())
-        if not isinstance(found, dict):
-            raise Invalid(f'"{path}" is not a key')
-        return found
+    def make() -> bytes:
+        key = ECKey.generate_key("P-256", {"use": "sig"}, auto_kid=True)
+        return json.dumps(key.as_dict(private=True)).encode()
+
+    found = json.loads(keys.own(path, make))
+    if not isinstance(found, dict):
+        raise Invalid(f'"{path}" is not a key')
+    return found
