@@ -394,3 +394,25 @@ def test_a_push_to_distribution_goes_on_where_the_line_broke(
 
 def skopeo(*argv: str) -> bytes:
     return subprocess.run(["skopeo", *argv], check=True, capture_output=True).stdout
+
+
+def test_an_alias_leads_to_its_registry(
+    registry: Registry, machine: Machine, tmp_path: Path
+) -> None:
+    put(registry, *LAYERS)
+    config = Path(machine.environment["HOME"], ".config/containers")
+    config.mkdir(parents=True)
+    (config / "registries.conf").write_text(f'[aliases]\nshort = "{registry.host}/x"\n')
+    assert machine.lines("pull", "-q", "short:1") == [f"{registry.host}/x:1"]
+
+
+def test_the_keys_of_an_old_manifest_are_shown(registry: Registry, machine: Machine) -> None:
+    from tests.integration.transfer.test_pull import as_schema1
+
+    from lamina.oci import schema1
+
+    raw = as_schema1(registry)
+    (key,) = schema1.verify(raw)
+    assert machine.lines("manifest", "verify", f"{registry.host}/x:old") == [f"{key.id}  EC"]
+    put(registry, *LAYERS)
+    assert "carries no signatures" in machine.fails("manifest", "verify", f"{registry.host}/x:1")

@@ -155,6 +155,7 @@ ENTRIES = (
     Entry("manifest inspect", "Show a manifest in a registry", _M + "INSPECT"),
     Entry("manifest get", "Print a manifest as it is, to the byte", _M + "GET"),
     Entry("manifest digest", "Print which digest a tag has", _M + "DIGEST"),
+    Entry("manifest verify", "Check the signatures of a schema 1 manifest", _M + "VERIFY"),
     Entry("manifest rm", "Delete manifests or tags from a registry", _M + "RM"),
     Entry("manifest create", "Make an index of images in registries", _M + "CREATE"),
     Entry("manifest annotate", "Not built yet", _M + "ANNOTATE"),

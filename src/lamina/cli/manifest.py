@@ -85,6 +85,29 @@ def _one(name: Reference, repository: Repository, descriptor: Descriptor) -> dic
     }
 
 
+def verify(args: Args, engine: Engine) -> int:
+    from lamina.oci import media_type, schema1
+
+    name, repository, root = _open(args, engine, args.rest[0])
+    if root.media_type not in (media_type.SCHEMA1, media_type.SCHEMA1_SIGNED):
+        raise Unsupported(
+            f'"{name.familiar()}" is of type "{root.media_type}", which carries no signatures',
+            hint="only Docker schema 1 does; other signatures are referrers of the manifest",
+        )
+    for key in schema1.verify(_raw(repository, root)):
+        print(f"{key.id}  {key.type}")
+    return 0
+
+
+VERIFY = Command(
+    run=verify,
+    usage="NAME[:TAG|@DIGEST]",
+    flags=(_INSECURE,),
+    arguments=(1, 1),
+    about="Checks the signatures within a Docker schema 1 manifest, and prints the keys' IDs.",
+)
+
+
 INSPECT = Command(
     run=inspect,
     usage="NAME[:TAG|@DIGEST]",

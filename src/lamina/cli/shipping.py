@@ -76,7 +76,7 @@ def pull(args: Args, engine: Engine) -> int:
     if args.flag("all-tags"):
         names = shipping.tags_of(engine, text)
     else:
-        names = [shipping.wanted_name(text)]
+        names = [shipping.wanted_name(engine, text)]
         if names[0].tag is not None and not text.endswith(f":{names[0].tag}"):
             _say(args, "Using default tag: latest")
     for name in names:

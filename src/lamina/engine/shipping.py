@@ -52,9 +52,9 @@ def known(engine: Engine) -> Known:
     return Known(engine.store.records, time.time_ns)
 
 
-def wanted_name(text: str) -> Reference:
-    """The reference to pull; a tag beside a digest is dropped, as Docker does."""
-    return references.parse_pullable(text)
+def wanted_name(engine: Engine, text: str) -> Reference:
+    """The reference to pull, by its alias if it has one; a digest beats a tag, as in Docker."""
+    return references.parse_pullable(engine.remotes.hosts.registries.expanded(text))
 
 
 def ensure(
@@ -72,7 +72,7 @@ def ensure(
         except NotFound as error:
             missing = error
     try:
-        name = wanted_name(text)
+        name = wanted_name(engine, text)
     except Invalid:
         # An ID can be looked for here only.
         if always:

@@ -81,8 +81,8 @@ class Registry:
 class Registries:
     """What all the files say together.
 
-    `search`, `short_names` and `aliases` are kept, but nobody here goes by them: a name without a
-    domain is one of Docker Hub's, as Docker has it.
+    A name without a domain is what `aliases` say, or else one of Docker Hub's, as Docker has it:
+    `search` and `short_names` are kept, but nobody here goes by them.
     """
 
     tables: Mapping[str, Registry] = field(default_factory=dict)  # by prefix
@@ -90,6 +90,14 @@ class Registries:
     short_names: ShortNames = ShortNames.PERMISSIVE
     aliases: Mapping[str, str] = field(default_factory=dict)
     credential_helpers: tuple[str, ...] = (AUTH_FILES,)
+
+    def expanded(self, text: str) -> str:
+        """A reference with the alias that its name is replaced by what that stands for."""
+        head, _, last = text.rpartition("/")
+        cut = min((at for mark in ":@" if (at := last.find(mark)) >= 0), default=len(last))
+        name = f"{head}/{last[:cut]}" if head else last[:cut]
+        target = self.aliases.get(name)
+        return text if target is None else target + last[cut:]
 
     def find(self, name: str) -> tuple[Registry, int] | None:
         """The table whose prefix stands for most of `name`, and for how much."""

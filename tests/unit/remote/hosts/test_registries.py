@@ -192,3 +192,20 @@ def test_one_location_cannot_be_both_blocked_and_not(tmp_path: Path) -> None:
     )
     with pytest.raises(Invalid, match=r'"a\.io" is given twice, and "blocked"'):
         read(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("debian", "docker.io/library/debian"),
+        ("debian:13", "docker.io/library/debian:13"),
+        ("debian@sha256:ab", "docker.io/library/debian@sha256:ab"),
+        ("team/app:1", "quay.io/team/application:1"),
+        ("debian/app", "debian/app"),
+        ("localhost:5000/debian", "localhost:5000/debian"),
+        ("other", "other"),
+    ],
+)
+def test_an_alias_is_replaced_by_what_it_stands_for(text: str, expected: str) -> None:
+    aliases = {"debian": "docker.io/library/debian", "team/app": "quay.io/team/application"}
+    assert Registries(aliases=aliases).expanded(text) == expected
