@@ -262,6 +262,7 @@ class App:
             answer.headers["connection"] = "close"
 
     async def _dispatch(self, request: Request) -> Answer:
+        request.check_headers()
         path = request.path
         endpoint = request.endpoint = parse_path(path)
         if endpoint is None:

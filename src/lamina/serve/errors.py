@@ -19,7 +19,7 @@ from lamina.oci.distribution.range import BadRange
 from lamina.registry import failures
 from lamina.registry.mirror import UpstreamFailed
 from lamina.serve.answer import Answer, of_bytes
-from lamina.serve.request import BadRequest, Slow
+from lamina.serve.request import BadRequest, LongHeaders, Slow
 from lamina.values import dataclass
 
 
@@ -93,6 +93,7 @@ _TABLE: dict[type[Error], Refusal] = {
     BadPage: Refusal(400, Code.PAGINATION_NUMBER_INVALID),
     TooManyTags: Refusal(414, Code.TAG_INVALID),
     UpstreamFailed: Refusal(502, Code.UNAVAILABLE),
+    LongHeaders: Refusal(431, Code.UNSUPPORTED),
     Slow: Refusal(408, Code.UNAVAILABLE),
     Full: Refusal(507, Code.UNAVAILABLE),
     Invalid: Refusal(400, Code.UNSUPPORTED),

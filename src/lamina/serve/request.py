@@ -22,11 +22,16 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _FIELDS = 200  # of a query
+_HEADERS = 64 << 10  # bytes of all headers
 _DRAINED = 1 << 20  # bytes of a body that nobody wants, but that are read all the same
 
 
 class BadRequest(Invalid):
     """The request is malformed in a way that no endpoint could mend."""
+
+
+class LongHeaders(BadRequest):
+    """The headers are longer than anybody needs."""
 
 
 class Slow(Unavailable):
@@ -63,6 +68,12 @@ class Request:
         self._patience = patience  # seconds between two pieces of a body
         self.received = 0  # bytes of the body so far
         self.is_drained = False
+
+    def check_headers(self) -> None:
+        """LongHeaders past a limit: the server itself has one, but not an exact one."""
+        size = sum(len(name) + len(value) for name, value in self.scope["headers"])
+        if size > _HEADERS:
+            raise LongHeaders(f"the headers are {size} bytes long: at most {_HEADERS} are taken")
 
     @cached_property
     def path(self) -> str:

@@ -256,7 +256,7 @@ def _server(app: Any, sock: socket.socket, tls: TLS | None, grace: float) -> Any
         log_enabled=False,
         backlog=_BACKLOG,
         backpressure=_BACKLOG,
-        http1_settings=HTTP1Settings(header_read_timeout=30_000, max_buffer_size=1 << 20),
+        http1_settings=HTTP1Settings(header_read_timeout=30_000, max_buffer_size=512 << 10),
         ssl_cert=tls.certificate if tls else None,
         ssl_key=tls.key if tls else None,
         ssl_protocol_min=SSLProtocols.tls12,

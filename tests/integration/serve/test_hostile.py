@@ -24,12 +24,18 @@ def raw(client: Client, request: bytes, *, end: bool = False) -> bytes:
     """What the server answers to these very bytes, until it closes."""
     place = urlsplit(client.url)
     with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
-        connection.sendall(request)
+        try:
+            connection.sendall(request)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
         if end:
             connection.shutdown(socket.SHUT_WR)
         answer = b""
-        while data := connection.recv(65536):
-            answer += data
+        try:
+            while data := connection.recv(65536):
+                answer += data
+        except ConnectionResetError:
+            pass  # it was closed with some of the request unread
         return answer
 
 
@@ -127,12 +133,13 @@ def test_a_method_that_is_none_is_refused(
         (b"Content-Length: -1\r\n", 400),
         (b"Content-Length: 3\r\nContent-Length: 4\r\n", 400),
         (b"A: " + b"a" * 2_000_000 + b"\r\n", 431),
+        (b"A: " + b"a" * 70_000 + b"\r\n", 431),
         (b"".join(b"A%d: x\r\n" % n for n in range(500)), 431),
     ],
-    ids=["letters", "negative", "two", "long", "many"],
+    ids=["letters", "negative", "two", "longest", "long", "many"],
 )
 def test_headers_that_cannot_be_meant(client: Client, headers: bytes, expected: int) -> None:
-    line = f"POST /v2/{NAME}/blobs/uploads/ HTTP/1.1\r\nHost: x\r\n".encode()
+    line = f"POST /v2/{NAME}/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n".encode()
     assert status(raw(client, line + headers + b"\r\n")) == expected
 
 
@@ -285,11 +292,11 @@ def test_a_request_that_never_ends_does_not_keep_the_server_from_ending(tmp_path
         client = Client(server.url)
         place = client("POST", "/v2/a/blobs/uploads/").headers["location"]
         connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-        line = f"PATCH {place} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
-        connection.sendall(line.encode())
-        while client("PATCH", place).status != 409:
+        line = f"PATCH {place} HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n"
+        connection.sendall(line.encode() + bytes(8_000_000))
+        while client("GET", place).headers["range"] == "0-0":
             pass
     connection.close()
     app.close()
     session = place.rpartition("/")[2]
-    assert registry.repository("a").offset(session) == 3
+    assert 0 < registry.repository("a").offset(session) <= 8_000_000
