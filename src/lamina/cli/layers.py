@@ -11,6 +11,7 @@ from lamina.cli.command import Args, Command, Flag, Kind
 from lamina.cli.images import NO_TRUNC, PLATFORM, platform_of
 from lamina.cli.listing import FORMAT, Listing
 from lamina.cli.table import shorten, visible
+from lamina.image.instruction import instruction
 from lamina.layer import whiteout
 
 if TYPE_CHECKING:
@@ -143,16 +144,6 @@ def _number(args: Args) -> int:
         return int(args.rest[1], 10)
     except ValueError:
         raise args.misused(f'"{args.rest[1]}" is not the number of a layer') from None
-
-
-def instruction(text: str) -> str:
-    """What made a layer, without the shell's part of it (Docker's and BuildKit's habits)."""
-    text = text.removesuffix("# buildkit").rstrip()
-    for prefix in ("/bin/sh -c #(nop) ", "/bin/sh -c "):
-        if text.startswith(prefix):
-            rest = text[len(prefix) :].strip()
-            return rest if prefix.endswith("(nop) ") else f"RUN {rest}"
-    return text.replace("RUN /bin/sh -c ", "RUN ", 1)
 
 
 def _row(view: LayerView, full: bool) -> Mapping[str, Value]:

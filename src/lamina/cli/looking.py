@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from lamina.cli import units
 from lamina.cli.command import Args, Command, Flag, Kind
 from lamina.cli.images import NO_TRUNC, PLATFORM, platform_of
-from lamina.cli.layers import entry_row, instruction, tar_lines
+from lamina.cli.layers import entry_row, tar_lines
 from lamina.cli.listing import FORMAT, Listing
 from lamina.cli.table import shorten, visible
 from lamina.errors import NotFound
+from lamina.image.instruction import instruction
 
 if TYPE_CHECKING:
     from lamina.analysis import Difference, Step, Unseen

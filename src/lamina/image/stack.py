@@ -5,7 +5,7 @@ A stack is pushed layer by layer, the lowest first, from the entries of their ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from lamina.errors import NotFound
 from lamina.layer import whiteout
@@ -54,6 +54,7 @@ class Stack:
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
         self.written: list[Node] = []  # every file that any layer brought, in order
+        self.displaced: list[Node] = []  # every node that a layer took away or replaced, in order
         self.depth = 0  # layers
         self._children: dict[str, set[str]] = {}
 
@@ -82,34 +83,8 @@ class Stack:
         return sorted(self._children.get(directory, ()))
 
     def resolve(self, path: str) -> str:
-        """Where `path` leads once every link in it is followed, within the tree.
-
-        As a container would see it: an absolute link begins at the root, and ".." stays below it.
-        NotFound if there is nothing, or the links go round in circles.
-        """
-        waiting = [part for part in reversed(path.split("/")) if part not in ("", ".")]
-        found: list[str] = []
-        links = 0
-        while waiting:
-            part = waiting.pop()
-            if part == "..":
-                del found[-1:]
-                continue
-            node = self.nodes.get("/".join([*found, part]))
-            if node is None:
-                missing = "/".join([*found, part])
-                hint = None if path.strip("/") == missing else f'what is missing is "/{missing}"'
-                raise NotFound(f'there is no "{path}" in this image', hint=hint)
-            if node.entry.type is not SYMLINK:
-                found.append(part)
-                continue
-            links += 1
-            if links > _LINKS:
-                raise NotFound(f'the links of "{path}" go round in circles')
-            if node.entry.link.startswith("/"):
-                found = []
-            waiting += [one for one in reversed(node.entry.link.split("/")) if one not in ("", ".")]
-        return "/".join(found) or "."
+        """Where `path` leads in the finished tree; see the function."""
+        return resolve(path, self.nodes.get)
 
     def below(self, directory: str) -> Iterator[str]:
         """Every path below a directory, parents first, sorted within each."""
@@ -133,7 +108,7 @@ class Stack:
                 self._empty(path, gone)
             node = self._node(entry)
             if standing is not None:
-                standing.hidden_by = self.depth
+                self._displace(standing)
             self.nodes[path] = node
             self._children.setdefault(parent or ".", set()).add(path)
             if parent not in self.nodes:
@@ -168,7 +143,7 @@ class Stack:
         self._empty(path, gone)
         node = self.nodes.pop(path, None)
         if node is not None:
-            node.hidden_by = self.depth
+            self._displace(node)
             gone[path] = node
             self._children[path.rpartition("/")[0] or "."].discard(path)
 
@@ -179,9 +154,44 @@ class Stack:
             path = waiting.pop()
             node = self.nodes.pop(path, None)
             if node is not None:
-                node.hidden_by = self.depth
+                self._displace(node)
                 gone[path] = node
             waiting += self._children.pop(path, ())
+
+    def _displace(self, node: Node) -> None:
+        node.hidden_by = self.depth
+        self.displaced.append(node)
+
+
+def resolve(path: str, find: Callable[[str], Node | None]) -> str:
+    """Where `path` leads once every link in it is followed, within the tree that `find` knows.
+
+    As a container would see it: an absolute link begins at the root, and ".." stays below it.
+    NotFound if there is nothing, or the links go round in circles.
+    """
+    waiting = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+    found: list[str] = []
+    links = 0
+    while waiting:
+        part = waiting.pop()
+        if part == "..":
+            del found[-1:]
+            continue
+        node = find("/".join([*found, part]))
+        if node is None:
+            missing = "/".join([*found, part])
+            hint = None if path.strip("/") == missing else f'what is missing is "/{missing}"'
+            raise NotFound(f'there is no "{path}" in this image', hint=hint)
+        if node.entry.type is not SYMLINK:
+            found.append(part)
+            continue
+        links += 1
+        if links > _LINKS:
+            raise NotFound(f'the links of "{path}" go round in circles')
+        if node.entry.link.startswith("/"):
+            found = []
+        waiting += [one for one in reversed(node.entry.link.split("/")) if one not in ("", ".")]
+    return "/".join(found) or "."
 
 
 def _differs(before: Entry, after: Entry) -> bool:

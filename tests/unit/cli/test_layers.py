@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lamina.cli.layers import deletes, instruction, tar_lines
+from lamina.cli.layers import deletes, tar_lines
+from lamina.image.instruction import instruction
 from lamina.layer.entry import BLOCK, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry
 
 
