@@ -131,6 +131,7 @@ ENTRIES = (
     Entry("login", "Log in to a registry", "lamina.cli.login:LOGIN"),
     Entry("logout", "Log out from a registry", "lamina.cli.login:LOGOUT"),
     Entry("serve", "Serve a registry", "lamina.cli.registry:SERVE"),
+    Entry("ui", "Look at images in a browser", "lamina.cli.ui:UI"),
     Entry("df", "Show what takes space in the store", "lamina.cli.system:DF", ("system df",)),
     Entry("prune", "Remove what nothing uses", "lamina.cli.system:PRUNE", ("system prune",)),
     Entry(

@@ -229,9 +229,9 @@ class Engine:
 
         It may be in a registry, a layout or an archive too, spelled as `copy` spells places.
         """
-        from lamina.engine import sight
+        from lamina.engine import elsewhere
 
-        return sight.anywhere(self, text, platform, self._opened)
+        return elsewhere.anywhere(self, text, platform, self._opened)
 
     def tag(self, source: str, target: str) -> None:
         """Give the image that `source` means the name `target` too."""

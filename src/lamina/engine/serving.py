@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamina.errors import Invalid, NotFound
+from lamina.errors import Invalid, NotFound, Unsupported
 
 if TYPE_CHECKING:
     from lamina.engine.engine import Engine
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from lamina.registry import LocalRegistry, Registry
     from lamina.registry.gc import Reason, Report
     from lamina.registry.mirror import Mirrors
+    from lamina.serve.server import Address
     from lamina.serve.settings import Settings
+    from lamina.serve.web.shelf import Analyst, Shelf
 
 Log = Callable[[dict[str, object]], None]
 
@@ -44,8 +46,9 @@ def serve(engine: Engine, chosen: Settings, *, local: bool, log: Log) -> None:
     with sock:
         registry = LocalRegistry(engine.store) if local else open_root(chosen, root)
         keys = (engine.root if local else root) / "keys"
+        pages = _pages(registry) if chosen.web else None
         mirrors = _mirrors(engine, chosen, registry)
-        with assembled(chosen, registry, keys=keys, log=log, mirrors=mirrors) as app:
+        with assembled(chosen, registry, keys=keys, log=log, pages=pages, mirrors=mirrors) as app:
             place = server.Address(*sock.getsockname()[:2])
             what = str(engine.root if local else root)
             log({"event": "start", "address": str(place), "root": what, "local": local})
@@ -77,6 +80,55 @@ def _mirrors(
             for each in chosen.upstreams
         ],
     )
+
+
+def _pages(registry: Registry | LocalRegistry) -> tuple[Shelf, Analyst]:
+    from lamina.engine.registry_shelf import RegistryShelf
+    from lamina.engine.shelves import Analyst
+
+    _need_templates()
+    return RegistryShelf(registry), Analyst()
+
+
+def show(
+    engine: Engine,
+    address: Address,
+    *,
+    ready: Callable[[Address], None],
+    failed: Callable[[Exception], None],
+) -> None:
+    """Serve the pages of the images here until a signal ends it.
+
+    `ready` hears where, `failed` of pages that could not be made by a fault of ours.
+    """
+    from lamina.engine.shelves import Analyst, StoreShelf
+    from lamina.serve import server
+    from lamina.serve.web.site import Alone, Site
+
+    _need_templates()
+    sock = server.listen(address)
+    with sock:
+        place = server.Address(*sock.getsockname()[:2])
+        names = _local_names(place.port) if place.is_loopback else None
+        site = Site(StoreShelf(engine.store, engine.asked_platform), Analyst())
+        app = Alone(site, hosts=lambda host: names is None or host.lower() in names, failed=failed)
+        try:
+            server.serve(app, sock, ready=lambda: ready(place))
+        finally:
+            app.close()
+
+
+def _local_names(port: int) -> frozenset[str]:
+    """How a browser on this machine may call it."""
+    return frozenset(f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]"))
+
+
+def _need_templates() -> None:
+    from importlib.util import find_spec
+
+    for name in ("jinja2", "granian"):
+        if find_spec(name) is None:
+            raise Unsupported(f'the pages need "{name}"', hint="pip install 'lamina[serve]'")
 
 
 def collect(

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.engine import layers
-from lamina.errors import Corrupt, Denied, NotFound
+from lamina.errors import NotFound
 from lamina.image.stack import Effect, Node, Stack
 from lamina.image.view import Image, Layer
 from lamina.layer.content import PlainTar
 from lamina.layer.entry import FILE, Entry
-from lamina.oci import media_type as types
+from lamina.layer.reader import read_index
+from lamina.oci.digest import Digest
 from lamina.store import Store
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from lamina.analysis import Difference, Package, Setting, Step, Waste
-    from lamina.engine.engine import Engine
-    from lamina.engine.places import Source
-    from lamina.oci.content import Fetcher
-    from lamina.oci.descriptor import Descriptor
-    from lamina.oci.platform import Platform
-    from lamina.remote.repository import Repository
-
-_PLAIN = frozenset({types.OCI_LAYER, types.DOCKER_LAYER})
+    from lamina.serve.web.shelf import Sight as Readable
 
 
 class Sight:
@@ -47,6 +39,7 @@ class Sight:
         self.image = image
         self._entries = entries
         self._open_plain = open_plain
+        self._digests: dict[int, dict[int, Digest]] = {}  # layer -> offset -> digest
 
     @cached_property
     def layers(self) -> list[Sequence[Entry]]:
@@ -139,6 +132,29 @@ class Sight:
         with self._open_plain(self.image.layers[node.layer - 1]) as stream:
             yield from PlainTar(stream).read(node.entry)
 
+    def digest(self, node: Node) -> Digest:
+        """Of a file's bytes; a layer that does not know those of its files is read once for all."""
+        if node.entry.digest is not None:
+            return node.entry.digest
+        known = self._digests.get(node.layer)
+        if known is None:
+            known = self._digests[node.layer] = self._read_digests(node.layer)
+        found = known.get(node.entry.offset)
+        if found is None:  # of a file with holes
+            hasher = sha256()
+            for piece in self.read(node):
+                hasher.update(piece)
+            found = known[node.entry.offset] = Digest.done(hasher)
+        return found
+
+    def _read_digests(self, layer: int) -> dict[int, Digest]:
+        with self._open_plain(self.image.layers[layer - 1]) as stream:
+            return {
+                entry.offset: entry.digest
+                for entry in read_index(stream)
+                if entry.digest is not None
+            }
+
     def read_whole(self, node: Node, limit: int = 1 << 28) -> bytes:
         """The bytes of a file of at most `limit` bytes; NotFound if it is larger."""
         if node.entry.size > limit:
@@ -157,139 +173,34 @@ def local(store: Store, image: Image) -> Sight:
 
 @contextmanager
 def _open_plain(store: Store, layer: Layer) -> Iterator[BinaryIO]:
-    from lamina.layer.compress import decompressed, sniff
-
-    with store.blobs.open(layer.descriptor) as stream:
-        kind = sniff(stream.read(512))
-        stream.seek(0)
-        if kind == "none":
-            yield stream
-        else:
-            with decompressed(stream, kind) as plain:
-                yield plain
-
-
-def anywhere(engine: Engine, text: str, platform: Platform | None, stack: ExitStack) -> Sight:
-    """An image of the store, or wherever `text` says, as `copy` spells places.
-
-    What must be closed afterwards is in `stack`. NotFound.
-    """
-    from lamina.engine import places
-    from lamina.image import view
-
-    if not places.is_spelled_out(text):
-        return local(engine.store, engine.image(text, platform)[1])
-    place = places.parse(text)
-    if place.kind is places.Kind.LOCAL:
-        return local(engine.store, engine.image(place.text, platform)[1])
-    source = places.opened(engine, place, stack)
-    image = view.load(source.fetcher, source.root, platform=platform or engine.asked_platform)
-    return Sight(
-        image,
-        lambda layer: _entries(engine, source.fetcher, layer),
-        lambda layer: _plain_elsewhere(source, layer),
-    )
-
-
-def _entries(engine: Engine, fetcher: Fetcher, layer: Layer) -> Sequence[Entry]:
-    """A layer's contents: known here by its diff ID, or read once, and then known."""
-    from lamina.layer import index
-    from lamina.transfer.tarball import learn
-
-    known = None if engine.is_empty else engine.store.indexes.get(layer.diff_id)
-    if known is not None:
-        try:
-            return index.decode(known)
-        except Corrupt:
-            pass  # of an older form, or damaged: the layer itself has the truth
-    with fetcher.open(layer.descriptor) as stream:
-        learnt = learn(stream)
-    layers.check(layer.diff_id, learnt.diff_id, layer.descriptor)
-    if not engine.is_empty:
-        try:
-            engine.store.indexes.put(layer.diff_id, index.encode(learnt.entries))
-        except Denied:
-            pass  # looking with somebody else's store is fine, only slower
-    return learnt.entries
+    with store.blobs.open(layer.descriptor) as stream, plain(stream) as found:
+        yield found
 
 
 @contextmanager
-def _plain_elsewhere(source: Source, layer: Layer) -> Iterator[BinaryIO]:
-    """A layer's plain tar where it is; of a registry only the parts that are asked for."""
-    from lamina.layer.compress import decompressed
+def plain(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """The plain tar in a layer's blob, which can seek."""
+    from lamina.layer.compress import decompressed, sniff
 
-    if source.repository is not None and layer.descriptor.media_type in _PLAIN:
-        with Ranges(source.repository, layer.descriptor) as parts:
-            yield io.BufferedReader(parts, 1 << 16)
-        return
-    with source.fetcher.open(layer.descriptor) as stream:
-        with decompressed(stream) as plain:
-            yield plain
-
-
-class Ranges(io.RawIOBase):
-    """A blob of a registry as a file: a seek asks for the part from there (RFC 9110, Range)."""
-
-    def __init__(self, repository: Repository, descriptor: Descriptor) -> None:
-        self._repository = repository
-        self._descriptor = descriptor
-        self._at = 0
-        self._stream: BinaryIO | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._descriptor.size}
-        at = start[whence] + offset
-        if at != self._at:
-            self._let_go()
-            self._at = at
-        return at
-
-    def readinto(self, buffer: Buffer) -> int:
-        view = memoryview(buffer).cast("B")
-        if self._at >= self._descriptor.size:
-            return 0
-        if self._stream is None:
-            self._stream = self._repository.download(self._descriptor, self._at)
-        data = self._stream.read(len(view))
-        view[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        self._let_go()
-        super().close()
-
-    def _let_go(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+    kind = sniff(stream.read(512))
+    stream.seek(0)
+    if kind == "none":
+        yield stream
+    else:
+        with decompressed(stream, kind) as found:
+            yield found
 
 
-def is_same(one: Sight, two: Sight) -> Callable[[Node, Node], bool]:
-    """Whether two files of these images hold the same bytes, by reading them."""
+def is_same(one: Readable, two: Readable) -> Callable[[Node, Node], bool]:
+    """Whether two files of these images hold the same bytes; of one layer's, without reading."""
 
     def same(old: Node, new: Node) -> bool:
-        return _digest(one, old) == _digest(two, new)
+        blobs = one.image.layers[old.layer - 1], two.image.layers[new.layer - 1]
+        if blobs[0].diff_id == blobs[1].diff_id and old.entry.offset == new.entry.offset:
+            return True
+        return one.digest(old) == two.digest(new)
 
     return same
-
-
-def _digest(sight: Sight, node: Node) -> str:
-    from hashlib import sha256
-
-    hasher = sha256()
-    for piece in sight.read(node):
-        hasher.update(piece)
-    return hasher.hexdigest()
 
 
 def split(text: str) -> tuple[str, str]:

@@ -35,6 +35,9 @@ from lamina.values import replace
 if TYPE_CHECKING:
     from lamina.serve.old import Old
 
+if TYPE_CHECKING:
+    from lamina.serve.web.site import Site
+
 T = TypeVar("T")
 Handler = Callable[["App", Request, Endpoint], Awaitable[Answer]]
 
@@ -88,6 +91,7 @@ class App:
         mirrors: Mirrors | None = None,
         old: Old | None = None,
         forwarded: bool = False,
+        site: Site | None = None,
     ) -> None:
         self.registry = registry
         self.access = access
@@ -99,6 +103,7 @@ class App:
         self._mirrors = mirrors
         self.old = old  # speaks schema 1
         self._forwarded = forwarded
+        self._site = site  # pages for people, below /ui/
         self._rates = Rates(self.limits.rate, self.limits.burst)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="registry")
         # Passwords are slow to judge: a flood of them must not keep blobs waiting.
@@ -131,6 +136,8 @@ class App:
         """Let go of the threads."""
         self._judges.shutdown(wait=True)
         self._threads.shutdown(wait=True)
+        if self._site is not None:
+            self._site.close()
         self.registry.close()
 
     # -- what handlers use ---------------------------------------------------------------------
@@ -297,6 +304,11 @@ class App:
             if request.method == "POST":
                 return await grants.by_post(self, request)
             raise WrongMethod(request.method, "GET, POST")
+        if self._site is not None and (path == "/ui" or path.startswith("/ui/")):
+            if path == "/ui":
+                return Answer(308, {"location": "/ui/"})
+            self._rates.take(request.client)
+            return await self._site.answer(request, path.removeprefix("/ui/"), self.in_judge)
         raise NotHere("nothing is here: the API begins at /v2/")
 
     def _account(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lamina.registry import LocalRegistry, Registry, open_registry
 from lamina.registry.mirror import Mirrors
@@ -21,6 +22,10 @@ from lamina.serve.passwords import Passwords
 from lamina.serve.rights import ALL, ANYBODY, LOGGED_IN, Rights, Rule
 from lamina.serve.settings import Settings
 from lamina.serve.tokens import Issuer, Verifier, read_keys
+
+if TYPE_CHECKING:
+    from lamina.serve.web.shelf import Analyst, Shelf
+    from lamina.serve.web.site import Site
 
 Log = Callable[[dict[str, object]], None]
 
@@ -43,8 +48,12 @@ def assembled(
     keys: Path,
     log: Log,
     mirrors: Mirrors | None = None,
+    pages: tuple[Shelf, Analyst] | None = None,
 ) -> Iterator[App]:
-    """The application and what runs beside it, until the block ends. `keys` is a directory."""
+    """The application and what runs beside it, until the block ends. `keys` is a directory.
+
+    `pages` is what the pages for people show; there are none without.
+    """
     metrics = Metrics()
     with ExitStack() as stack:
         hooks = [
@@ -63,9 +72,10 @@ def assembled(
                 freed=metrics.collected.add,
             )
             stack.enter_context(chores)
+        doorkeeper = access(settings, keys)
         app = App(
             registry,
-            access=access(settings, keys),
+            access=doorkeeper,
             limits=settings.limits,
             metrics=metrics,
             listeners=[hook.put for hook in hooks],
@@ -74,9 +84,16 @@ def assembled(
             mirrors=mirrors,
             old=Old(keys / "schema1.pem") if settings.schema1 else None,
             forwarded=settings.forwarded,
+            site=_site(pages, doorkeeper) if pages is not None else None,
         )
         stack.callback(app.close)
         yield app
+
+
+def _site(pages: tuple[Shelf, Analyst], doorkeeper: Access) -> Site:
+    from lamina.serve.web.site import Site
+
+    return Site(*pages, access=doorkeeper)
 
 
 def access(settings: Settings, keys: Path) -> Access:

@@ -54,6 +54,7 @@ class Settings:
     access_log: bool = True
     forwarded: bool = False  # believe the X-Forwarded headers of a proxy
     warning: str | None = None
+    web: bool = False  # pages for people below /ui/
     sparse: bool = False
     schema1: bool = False  # speak it with clients that know nothing newer
     grace: float = _DAY  # seconds
@@ -95,6 +96,7 @@ def read(found: Mapping[str, Any], *, base: Path) -> Settings:
         access_log=server.boolean("access-log", True),
         forwarded=server.boolean("forwarded", False),
         warning=_warning(server),
+        web=top.table("web").boolean("enabled", False),
         sparse=registry.boolean("sparse", False),
         schema1=registry.boolean("schema1", False),
         grace=gc.seconds("grace", _DAY),

@@ -1,0 +1,132 @@
+"""Images to look into where they are: in a registry, a layout or an archive, nothing kept here."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+from lamina.engine import layers
+from lamina.engine.sight import Sight, local
+from lamina.errors import Corrupt, Denied
+from lamina.image.view import Layer
+from lamina.layer.entry import Entry
+from lamina.oci import media_type as types
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from lamina.engine.engine import Engine
+    from lamina.engine.places import Source
+    from lamina.oci.content import Fetcher
+    from lamina.oci.descriptor import Descriptor
+    from lamina.oci.platform import Platform
+    from lamina.remote.repository import Repository
+
+_PLAIN = frozenset({types.OCI_LAYER, types.DOCKER_LAYER})
+
+
+def anywhere(engine: Engine, text: str, platform: Platform | None, stack: ExitStack) -> Sight:
+    """An image of the store, or wherever `text` says, as `copy` spells places.
+
+    What must be closed afterwards is in `stack`. NotFound.
+    """
+    from lamina.engine import places
+    from lamina.image import view
+
+    if not places.is_spelled_out(text):
+        return local(engine.store, engine.image(text, platform)[1])
+    place = places.parse(text)
+    if place.kind is places.Kind.LOCAL:
+        return local(engine.store, engine.image(place.text, platform)[1])
+    source = places.opened(engine, place, stack)
+    image = view.load(source.fetcher, source.root, platform=platform or engine.asked_platform)
+    return Sight(
+        image,
+        lambda layer: _entries(engine, source.fetcher, layer),
+        lambda layer: _plain_elsewhere(source, layer),
+    )
+
+
+def _entries(engine: Engine, fetcher: Fetcher, layer: Layer) -> Sequence[Entry]:
+    """A layer's contents: known here by its diff ID, or read once, and then known."""
+    from lamina.layer import index
+    from lamina.transfer.tarball import learn
+
+    known = None if engine.is_empty else engine.store.indexes.get(layer.diff_id)
+    if known is not None:
+        try:
+            return index.decode(known)
+        except Corrupt:
+            pass  # of an older form, or damaged: the layer itself has the truth
+    with fetcher.open(layer.descriptor) as stream:
+        learnt = learn(stream)
+    layers.check(layer.diff_id, learnt.diff_id, layer.descriptor)
+    if not engine.is_empty:
+        try:
+            engine.store.indexes.put(layer.diff_id, index.encode(learnt.entries))
+        except Denied:
+            pass  # looking with somebody else's store is fine, only slower
+    return learnt.entries
+
+
+@contextmanager
+def _plain_elsewhere(source: Source, layer: Layer) -> Iterator[BinaryIO]:
+    """A layer's plain tar where it is; of a registry only the parts that are asked for."""
+    from lamina.layer.compress import decompressed
+
+    if source.repository is not None and layer.descriptor.media_type in _PLAIN:
+        with Ranges(source.repository, layer.descriptor) as parts:
+            yield io.BufferedReader(parts, 1 << 16)
+        return
+    with source.fetcher.open(layer.descriptor) as stream:
+        with decompressed(stream) as plain:
+            yield plain
+
+
+class Ranges(io.RawIOBase):
+    """A blob of a registry as a file: a seek asks for the part from there (RFC 9110, Range)."""
+
+    def __init__(self, repository: Repository, descriptor: Descriptor) -> None:
+        self._repository = repository
+        self._descriptor = descriptor
+        self._at = 0
+        self._stream: BinaryIO | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._descriptor.size}
+        at = start[whence] + offset
+        if at != self._at:
+            self._let_go()
+            self._at = at
+        return at
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer).cast("B")
+        if self._at >= self._descriptor.size:
+            return 0
+        if self._stream is None:
+            self._stream = self._repository.download(self._descriptor, self._at)
+        data = self._stream.read(len(view))
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._let_go()
+        super().close()
+
+    def _let_go(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None

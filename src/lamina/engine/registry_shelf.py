@@ -1,0 +1,199 @@
+"""Images for the pages: those of a registry, or of the store served as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+from lamina.engine import layers
+from lamina.engine.shelves import attached, described, offered, read
+from lamina.engine.sight import Sight, plain
+from lamina.errors import Corrupt, Invalid, NotFound
+from lamina.image import view
+from lamina.image.view import Image, Layer
+from lamina.oci import media_type as types
+from lamina.oci import platform as platforms
+from lamina.oci.descriptor import Descriptor
+from lamina.registry import LocalRegistry, Registry
+from lamina.registry.failures import NoManifest
+from lamina.serve.web.shelf import Group, Referrer, Sheet, Tagged
+
+if TYPE_CHECKING:
+    from lamina.layer.entry import Entry
+    from lamina.layer.limits import Limits
+    from lamina.oci.digest import Digest
+    from lamina.registry.local import LocalRepository
+    from lamina.registry.repository import Repository
+
+_FIRST = 8  # tags of a repository on the page of all repositories
+_BATCH = 1000
+_REFERRERS = 1000
+_COSIGN = ("sig", "att", "sbom")  # tags "sha256-HEX.sig" (cosign, "Signature Specification")
+
+
+class RegistryShelf:
+    """The repositories of a registry. What a repository does not have is not shown in it."""
+
+    def __init__(self, registry: Registry | LocalRegistry) -> None:
+        self._registry = registry
+
+    def holder(self, reference: str) -> str | None:
+        return _split(reference)[0]
+
+    def groups(
+        self, *, query: str, after: str, limit: int, may_see: Callable[[str], bool]
+    ) -> list[Group]:
+        found: list[Group] = []
+        more = True
+        while more and len(found) < limit:
+            names = self._registry.repositories(after=after, limit=_BATCH)
+            more = len(names) == _BATCH
+            for name in names:
+                if query in name and may_see(name) and len(found) < limit:
+                    found.append(self._group(name))
+            after = names[-1] if names else after
+        return found
+
+    def _group(self, name: str) -> Group:
+        try:
+            tags = self.tags(name, after="", limit=_FIRST + 1)
+        except NotFound:  # gone since
+            tags = []
+        return Group(name, tags[:_FIRST], more=len(tags) > _FIRST)
+
+    def tags(self, repository: str, *, after: str, limit: int) -> list[Tagged]:
+        place = self._registry.repository(repository)
+        found = []
+        for tag in place.tags(after=after, limit=limit):
+            try:
+                entry = place.manifest(tag)
+            except NotFound:
+                continue
+            kind = "index" if entry.media_type in types.INDEXES else ""
+            kind = kind or ("image" if entry.media_type in types.MANIFESTS else "artifact")
+            found.append(Tagged(f"{repository}:{tag}", tag, entry.digest, kind))
+        return found
+
+    def sheet(self, reference: str, platform: str | None) -> Sheet:
+        name, text = _split(reference)
+        place = _Place(self._registry.repository(name))
+        entry = place.repository.manifest(text)
+        root = Descriptor(entry.media_type, entry.digest, entry.size)
+        wanted = platforms.parse(platform) if platform else None
+        documents, image, problem = read(place, root, lambda: _load(place, root, wanted))
+        digest = image.descriptor.digest if image is not None else root.digest
+        return Sheet(
+            reference=reference,
+            key=f"{name}@{digest}",
+            documents=documents,
+            sight=Sight(image, _unasked, place.plain) if image is not None else None,
+            problem=problem,
+            platforms=offered(place, documents[0]),
+            entries=lambda layer, limits: self._entries(place, layer, limits),
+            seconds={},
+            referrers=lambda: _referrers(place.repository, root.digest, image),
+        )
+
+    def close(self) -> None:
+        self._registry.close()
+
+    def _entries(self, place: _Place, layer: Layer, limits: Limits) -> Iterable[Entry]:
+        digest = layer.descriptor.digest
+        if isinstance(self._registry, LocalRegistry):
+            place.repository.blob(str(digest))
+            return layers.entries(self._registry.store, layer, limits)
+        return _read_entries(place, layer, limits)
+
+
+class _Place:
+    """A repository as a place to read content from (`oci.content.Fetcher`)."""
+
+    def __init__(self, repository: Repository | LocalRepository) -> None:
+        self.repository = repository
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        from io import BytesIO
+
+        text = str(descriptor.digest)
+        if descriptor.media_type in types.MANIFESTS | types.INDEXES:
+            return BytesIO(self.repository.read(self.repository.manifest(text)))
+        self.repository.blob(text)  # whether it is of this repository at all
+        try:
+            return self.repository.open(descriptor.digest)
+        except (OSError, NotFound) as error:
+            raise Corrupt(
+                f'the registry has lost the blob "{text}"', hint="push it again"
+            ) from error
+
+    @contextmanager
+    def plain(self, layer: Layer) -> Iterator[BinaryIO]:
+        """The plain tar of a layer."""
+        with self.open(layer.descriptor) as stream, plain(stream) as found:
+            yield found
+
+
+def _read_entries(place: _Place, layer: Layer, limits: Limits) -> Iterator[Entry]:
+    """The entries of a layer as they are read; Corrupt at the end if it is another."""
+    from lamina.layer.pipe import Pipe
+    from lamina.layer.reader import Reader
+
+    with place.open(layer.descriptor) as stream, Pipe(stream, limits) as pipe:
+        yield from Reader(pipe.read, limits)
+        pipe.drain()
+        if pipe.digest != layer.descriptor.digest:
+            raise Corrupt(f'layer "{layer.descriptor.digest}" is damaged', hint="push it again")
+        layers.check(layer.diff_id, pipe.diff_id, layer.descriptor)
+
+
+def _unasked(layer: Layer) -> list[Entry]:
+    raise AssertionError("the pages ask the sheet for entries, which are bounded")
+
+
+def _load(place: _Place, root: Descriptor, wanted: platforms.Platform | None) -> Image:
+    """The image for the platform; where none is asked for, the first that is there."""
+    from lamina.image import fetch, select
+    from lamina.oci.manifest import Index
+
+    try:
+        return view.load(place, root, platform=wanted)
+    except select.NoSuchPlatform:
+        if wanted is not None:
+            raise
+        index = fetch.manifest(place, root)
+        assert isinstance(index, Index)
+        for one in select.manifests(place, index):
+            try:
+                return view.load(place, one)
+            except NotFound:
+                continue
+        raise
+
+
+def _referrers(
+    repository: Repository | LocalRepository, root: Digest, image: Image | None
+) -> list[Referrer]:
+    found = attached(image)
+    targets = [root]
+    if image is not None and image.descriptor.digest != root:
+        targets.append(image.descriptor.digest)
+    for target in targets:
+        for _, text in repository.referrers(str(target), limit=_REFERRERS):
+            found.append(described(text, "subject"))
+        for word in _COSIGN:
+            tag = f"{target.replace(':', '-')}.{word}"
+            try:
+                entry = repository.manifest(tag)
+            except (NoManifest, Invalid):
+                continue
+            found.append(Referrer(f"tag {tag}", entry.media_type, entry.digest, entry.size))
+    return found
+
+
+def _split(reference: str) -> tuple[str, str]:
+    """The repository, and the tag or digest in it; `latest` if the reference says neither."""
+    name, at, digest = reference.partition("@")
+    if at:
+        return name.partition(":")[0], digest
+    name, _, tag = name.partition(":")
+    return name, tag or "latest"
