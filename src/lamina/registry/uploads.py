@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamina import store
+from lamina.errors import NotFound
 from lamina.fs.atomic import write_all
 from lamina.fs.faults import told
 from lamina.oci.digest import Digest
@@ -115,15 +116,24 @@ class FileUpload:
         found = Digest.done(self._hash)
         if found != digest:
             raise WrongDigest(f'the bytes have the digest "{found}", not "{digest}"')
+        blobs = self._uploads.blobs
         with told(str(self._uploads.root)):
-            os.fsync(self._fd)
-            os.fchmod(self._fd, 0o444)
-            self._uploads.blobs.adopt(self._path, digest, self.offset)
+            if not (self._is_there(digest) and blobs.has(digest)):
+                os.fsync(self._fd)
+                os.fchmod(self._fd, 0o444)
+                blobs.adopt(self._path, digest, self.offset)
         self._forget()
         return self.offset
 
     def discard(self) -> None:
         self._forget()
+
+    def _is_there(self, digest: Digest) -> bool:
+        """Whether somebody else has pushed these bytes before, which are synced then."""
+        try:
+            return self._uploads.blobs.size(digest) == self.offset
+        except NotFound:
+            return False
 
     def _forget(self) -> None:
         if self._fd < 0:
