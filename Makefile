@@ -5,7 +5,7 @@
 # Each gets what it needs first: .venv, and Debian packages where they are missing.
 
 PEERS = attr skopeo umoci buildah podman crun runc mmdebstrap docker-registry
-BENCH = $(PEERS) wrk apache2-utils curl
+BENCH = $(PEERS) wrk apache2-utils curl docker.io
 PYTHON = .venv/bin/python
 JOBS ?= 2
 

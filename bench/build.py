@@ -1,7 +1,7 @@
 """A build of eight instructions: from nothing, fully cached, and with its last COPY changed.
 
-Lamina beside buildah and podman where they are installed, each with its own cache, A B A B after a
-warm-up; whole processes, wall time, medians. `lamina --version` and
+Lamina beside docker, buildah and podman where they are installed, each with its own cache, in turn
+(A B A B) after a warm-up; whole processes, wall time, medians. `lamina --version` and
 `lamina images` beside a bare interpreter last.
 """
 
@@ -15,7 +15,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+
+from bench.docker import daemon, environment
 
 ROOTFS = Path(__file__).parents[2] / "shared/images/alpine-minirootfs-3.20.3-x86_64.tar.gz"
 RUNS = 5
@@ -29,17 +32,17 @@ RUN echo built > made
 COPY last /last
 CMD ["cat", "/last"]
 """
-LAMINA = (sys.executable, "-m", "lamina")
+LAMINA = (shutil.which("lamina", path=os.path.dirname(sys.executable)) or "lamina",)
 
 
 def timed(command: Sequence[str]) -> float | None:
     """Seconds of one run; None if it fails."""
     began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = subprocess.run(command, capture_output=True, check=False, env=environment())
     return time.perf_counter() - began if done.returncode == 0 else None
 
 
-def builders(place: Path) -> dict[str, Callable[[bool], list[str]]]:
+def builders(place: Path, stack: ExitStack) -> dict[str, Callable[[bool], list[str]]]:
     """By name, the command line of a build in `place`; True is without the cache."""
     context = str(place / "context")
     lamina = [*LAMINA, "--root", str(place / "lamina")]
@@ -50,6 +53,18 @@ def builders(place: Path) -> dict[str, Callable[[bool], list[str]]]:
             *lamina, "build", "-q", *(["--no-cache"] if fresh else []), "-t", "bench:one", context
         ]
     }  # fmt: skip
+    try:
+        docker = stack.enter_context(daemon(place))
+    except OSError as error:
+        print(f"# docker is left out: {error}")
+    else:
+        importing = [*docker, "import", str(ROOTFS), "localhost/bench:base"]
+        subprocess.run(importing, check=True, capture_output=True)
+        # Its daemon has no bridge here; the host's network is what the others use too.
+        building = [*docker, "build", "-q", "--network=host"]
+        found["docker, BuildKit"] = lambda fresh: [
+            *building, *(["--no-cache"] if fresh else []), "-t", "bench:one", context
+        ]  # fmt: skip
     for name in ("buildah", "podman"):
         program = shutil.which(name)
         if program is None or shutil.which("podman") is None:
@@ -69,14 +84,14 @@ def main() -> None:
     if os.geteuid() != 0 or not ROOTFS.exists():
         print(f"skipped: needs root, and {ROOTFS}")
         return
-    with tempfile.TemporaryDirectory(prefix="lamina-bench-") as directory:
+    with tempfile.TemporaryDirectory(prefix="lamina-bench-") as directory, ExitStack() as stack:
         place = Path(directory)
         context = place / "context"
         context.mkdir()
         (context / "Dockerfile").write_text(DOCKERFILE)
         (context / "first").write_text("first\n")
         (context / "last").write_text("last\n")
-        commands = builders(place)
+        commands = builders(place, stack)
         for title, fresh, change in (
             ("uncached", True, False),
             ("fully cached", False, False),

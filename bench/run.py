@@ -26,6 +26,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from bench.docker import daemon
+
 BUSYBOX = Path(__file__).parents[1] / "../shared/images/busybox-musl-x86_64-rootfs.tar.gz"
 UNIFIED = "/sys/fs/cgroup/unified"
 
@@ -70,17 +72,11 @@ def podman(place: Path) -> Iterator[dict[str, list[str]]]:
 
 @contextmanager
 def docker(place: Path) -> Iterator[dict[str, list[str]]]:
-    with gzip.open(BUSYBOX) as plain:
+    with daemon(place) as words, gzip.open(BUSYBOX) as plain:
         subprocess.run(
-            ["docker", "import", "-", "lamina-bench"],
-            input=plain.read(),
-            check=True,
-            capture_output=True,
+            [*words, "import", "-", "box"], input=plain.read(), check=True, capture_output=True
         )
-    try:
-        yield {"docker run": ["docker", "run", "--rm", "--network", "none", "lamina-bench", "true"]}
-    finally:
-        _quiet(["docker", "rmi", "lamina-bench"])
+        yield {"docker run": [*words, "run", "--rm", "--network", "none", "box", "true"]}
 
 
 @contextmanager

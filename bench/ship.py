@@ -19,9 +19,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from bench.docker import daemon
 from bench.serve import Server, lamina
 from bench.workloads import large_files, layout, node_modules
 
@@ -44,7 +45,7 @@ def _podman(place: Path) -> list[str]:
     return [*command, "--storage-driver", "overlay", "--events-backend", "file"]
 
 
-def _pulls() -> dict[str, Action]:
+def _pulls(docker: list[str] | None) -> dict[str, Action]:
     """What each tool types to have an image unpacked in an empty place."""
 
     def skopeo(place: Path, name: str) -> list[str]:
@@ -64,10 +65,18 @@ def _pulls() -> dict[str, Action]:
             lambda at, of: _timed(skopeo(at, of), [*unpack, f"{at}/oci:latest", f"{at}/tree"]),
         ),
     }
+    if docker is not None:
+        words = docker
+
+        def pull(place: Path, name: str) -> float:
+            subprocess.run([*words, "image", "rm", "-f", name], capture_output=True, check=False)
+            return _timed([*words, "pull", "-q", name])
+
+        found["docker"] = (words[0], pull)
     return {name: act for name, (binary, act) in found.items() if shutil.which(binary)}
 
 
-def _pushes(stores: Path, source: str, oci: Path) -> dict[str, Action]:
+def _pushes(stores: Path, source: str, oci: Path, docker: list[str] | None) -> dict[str, Action]:
     """What each tool types to push the image that its store has; stores are filled here."""
     found: dict[str, Action] = {}
     store = [LAMINA, "--root", f"{stores}/lamina"]
@@ -84,6 +93,14 @@ def _pushes(stores: Path, source: str, oci: Path) -> dict[str, Action]:
         found["podman"] = lambda at, of: _timed(
             [*command, "push", "-q", "--tls-verify=false", source, of]
         )
+    if docker is not None:
+        words = docker
+
+        def theirs(place: Path, name: str) -> float:
+            _timed([*words, "tag", source, name])
+            return _timed([*words, "push", "-q", name])
+
+        found["docker"] = theirs
     if shutil.which("skopeo"):
         copy = ["skopeo", "copy", "--dest-tls-verify=false", f"oci:{oci}:latest"]
         found["skopeo, of a layout"] = lambda at, of: _timed([*copy, f"docker://{of}"])
@@ -109,7 +126,9 @@ def _table(title: str, found: dict[str, list[float]]) -> None:
         print(f"{title:28} {name:22} {middle:7.2f} s {spread:>14} {middle / ours:7.2f}", flush=True)
 
 
-def _measure(title: str, runs: int, root: Path, server: Server, oci: Path) -> None:
+def _measure(
+    title: str, runs: int, root: Path, server: Server, oci: Path, docker: list[str] | None
+) -> None:
     name = f"127.0.0.1:{server.port}/{title.split()[0]}/image:latest"
     subprocess.run(
         [
@@ -122,7 +141,7 @@ def _measure(title: str, runs: int, root: Path, server: Server, oci: Path) -> No
         ],
         check=True,
     )
-    pulls = _pulls()
+    pulls = _pulls(docker)
     found: dict[str, list[float]] = {tool: [] for tool in pulls}
     for _ in range(runs):
         for tool, pull in pulls.items():
@@ -130,7 +149,7 @@ def _measure(title: str, runs: int, root: Path, server: Server, oci: Path) -> No
                 found[tool].append(pull(place, name))
     _table(f"pull {title}", found)
     with _place(root) as stores:
-        pushes = _pushes(stores, name, oci)
+        pushes = _pushes(stores, name, oci, docker)
         found = {tool: [] for tool in pushes}
         for _ in range(runs):
             for tool, push in pushes.items():
@@ -150,7 +169,12 @@ def main() -> int:
     if not shutil.which("skopeo") or os.geteuid() != 0:
         print("this needs root and skopeo", file=sys.stderr)
         return 1
-    with _place(asked.root) as place, lamina(place) as server:
+    with _place(asked.root) as place, lamina(place) as server, ExitStack() as stack:
+        docker: list[str] | None = None
+        try:
+            docker = stack.enter_context(daemon(place))
+        except OSError as error:
+            print(f"# docker is left out: {error}")
         for title, make in (("small files", node_modules), ("large files", large_files)):
             scratch = place / title.split()[0]
             scratch.mkdir()
@@ -162,7 +186,7 @@ def main() -> int:
             blob.write_bytes(gzip.compress(plain, 6, mtime=0))
             oci = layout(scratch, blob, plain)
             del plain
-            _measure(title, asked.runs, asked.root, server, oci)
+            _measure(title, asked.runs, asked.root, server, oci, docker)
     print(f"# medians of {asked.runs}; in {asked.root}; load {os.getloadavg()[0]:.1f}")
     return 0
 
