@@ -4,6 +4,7 @@
 # make bench  Lamina beside the tools that one would use instead
 # Each gets what it needs first: .venv, and Debian packages where they are missing.
 
+BROWSER = chromium chromium-driver
 PEERS = attr skopeo umoci buildah podman crun runc mmdebstrap docker-registry
 BENCH = $(PEERS) wrk apache2-utils curl docker.io
 PYTHON = .venv/bin/python
@@ -20,7 +21,7 @@ demo: .venv/ready
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" examples/aws-cli/demo
 
 test: .venv/ready
-	@scripts/setup packages $(PEERS)
+	@scripts/setup packages $(PEERS) $(BROWSER)
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile -m "" tests
 
 quick: .venv/ready

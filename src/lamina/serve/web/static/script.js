@@ -5,9 +5,6 @@ for (const form of document.querySelectorAll("form[data-slider]")) {
   const output = form.querySelector("output");
   range.addEventListener("input", () => { output.value = range.value; });
   range.addEventListener("change", () => { form.submit(); });
-  if (location.hash === "#slider") {
-    range.focus({ preventScroll: true });
-  }
 }
 const current = document.querySelector(".steps [aria-current]");
 if (current) {
