@@ -19,8 +19,10 @@ from lamina.oci.digest import ChainID, Digest
 from lamina.snapshot import (
     CopyingSnapshotter,
     Draft,
+    ErofsSnapshotter,
     OverlaySnapshotter,
     Snapshotter,
+    erofs_fault,
     overlay_fault,
     unpack,
 )
@@ -30,14 +32,20 @@ ODD = os.fsdecode(b"caf\xe9 \xff\n")  # not UTF-8, and not a word
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, devices, mounts")
 
 
-@pytest.fixture(params=["overlay", "copying"])
+@pytest.fixture(params=["overlay", "copying", "erofs", "erofs by loop"])
 def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Snapshotter:
     if request.param == "copying":
         return CopyingSnapshotter(tmp_path / "copying")
     fault = overlay_fault(tmp_path)
     if fault is not None:
         pytest.skip(f"overlay does not work here: {fault}")
-    return OverlaySnapshotter(tmp_path / "overlay")
+    if request.param == "overlay":
+        return OverlaySnapshotter(tmp_path / "overlay")
+    by_loop = request.param == "erofs by loop"
+    fault = erofs_fault(tmp_path, by_loop=by_loop)
+    if fault is not None:
+        pytest.skip(f"EROFS does not work here: {fault}")
+    return ErofsSnapshotter(tmp_path / "erofs", by_loop=by_loop)
 
 
 @contextmanager

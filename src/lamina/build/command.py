@@ -25,7 +25,7 @@ from lamina.build.graph import (
 from lamina.build.lower import SCRIPT_DIRECTORY
 from lamina.build.workshop import Trees, Workshop
 from lamina.errors import Invalid, NotFound
-from lamina.fs.mounts import Bind, Overlay, RootPlan, opened
+from lamina.fs.mounts import Bind, Overlay, RootPlan, lowers, opened
 from lamina.fs.root import Root
 from lamina.oci.bundle import Rlimit
 from lamina.oci.config import RunConfig
@@ -199,9 +199,8 @@ class Commands:
         upper, work = place / "upper", place / "work"
         upper.mkdir(parents=True)
         work.mkdir()
-        lower = plan.lower if isinstance(plan, Overlay) else (plan.source,)
         try:
-            yield Overlay(lower, upper, work)
+            yield Overlay(lowers(plan), upper, work)
         finally:
             shutil.rmtree(place)
 

@@ -13,6 +13,7 @@ from lamina.layer.apply import Applied, apply
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import ChainID, DiffID, chain_ids
 from lamina.snapshot import unpack as unpack_snapshot
+from lamina.snapshot.drawing import draw
 
 if TYPE_CHECKING:
     from lamina.snapshot.snapshotter import Snapshotter
@@ -51,6 +52,20 @@ def _unpack_one(
     chain: ChainID,
     parent: ChainID | None,
 ) -> None:
+    indexer = snapshotter.indexer()
+    if indexer is not None:
+        with store.blobs.open(descriptor) as blob:
+            drawn = draw(indexer, blob)
+        try:
+            _check(drawn.applied, descriptor, diff_id)
+        except BaseException:
+            drawn.discard()
+            raise
+        if drawn.land(chain, parent, blob=store.blobs.path(descriptor.digest)):
+            applied = drawn.applied
+            keep(store, applied.digest, applied.diff_id, applied.index, applied.plain_size)
+            return
+
     def extract(root_fd: int) -> Applied:
         with store.blobs.open(descriptor) as blob:
             applied = apply(blob, root_fd)

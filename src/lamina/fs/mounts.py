@@ -18,10 +18,19 @@ from lamina.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Overlay:
-    """An overlayfs of directories; read-only without `upper` (kernel, filesystems/overlayfs)."""
+class Erofs:
+    """An EROFS image that holds names and metadata, and the file that holds the data; read-only."""
 
-    lower: tuple[Path, ...]  # topmost first
+    image: Path
+    data: Path
+    by_loop: bool = False  # by loop devices, for kernels that mount it from no file (before 6.12)
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """An overlayfs of trees; read-only without `upper` (kernel, filesystems/overlayfs)."""
+
+    lower: tuple[Path | Erofs, ...]  # topmost first
     upper: Path | None = None
     work: Path | None = None  # empty, on the file system of `upper`
 
@@ -34,7 +43,7 @@ class Bind:
     read_only: bool = False
 
 
-RootPlan = Overlay | Bind
+RootPlan = Overlay | Bind | Erofs
 
 
 class MountFailed(Unavailable):
@@ -78,8 +87,8 @@ def opened(plan: RootPlan) -> Iterator[int]:
 
 
 def reduced(plan: RootPlan) -> RootPlan:
-    """The same tree, as a bind where overlayfs refuses a stack of one; Invalid if it is none."""
-    if isinstance(plan, Bind):
+    """The same tree, without an overlay where overlayfs refuses a stack of one; Invalid if none."""
+    if not isinstance(plan, Overlay):
         return plan
     if (plan.upper is None) != (plan.work is None):
         raise Invalid('an overlay needs "upper" and "work" together, or neither')
@@ -87,7 +96,9 @@ def reduced(plan: RootPlan) -> RootPlan:
         match plan.lower:
             case ():
                 raise Invalid("an overlay needs at least one directory")
-            case (single,):
+            case (Erofs() as single,):
+                return single
+            case (Path() as single,):
                 return Bind(single, read_only=True)
     elif not plan.lower:
         return Bind(plan.upper)
@@ -98,13 +109,30 @@ def _mounted(plan: RootPlan, *, opening: bool = False) -> int:
     plan = reduced(plan)
     if isinstance(plan, Bind):
         return _bind(plan, opening=opening)
-    lower = [os.fspath(path) for path in plan.lower]
+    if isinstance(plan, Erofs):
+        try:
+            return detached.erofs(image(plan))
+        except OSError as error:
+            raise _refusal(error, f'mounting "{plan.image}"') from error
+    lower = [os.fspath(each) if isinstance(each, Path) else image(each) for each in plan.lower]
     upper = None if plan.upper is None else os.fspath(plan.upper)
     work = None if plan.work is None else os.fspath(plan.work)
     try:
         return detached.overlay(lower, upper, work)
     except OSError as error:
         raise _refusal(error, "mounting an overlay") from error
+
+
+def image(plan: Erofs) -> detached.Image:
+    """An image as `fs.detached` takes it."""
+    return os.path.abspath(plan.image), os.path.abspath(plan.data), plan.by_loop
+
+
+def lowers(plan: RootPlan) -> tuple[Path | Erofs, ...]:
+    """What an overlay has below its upper directory to show the tree of `plan`, read-only there."""
+    if isinstance(plan, Overlay):
+        return plan.lower
+    return (plan,) if isinstance(plan, Erofs) else (plan.source,)
 
 
 def _bind(plan: Bind, *, opening: bool) -> int:
@@ -136,6 +164,8 @@ def _refusal(error: OSError, what: str) -> MountDenied | MountUnsupported | Moun
             return MountUnsupported(
                 message, hint="this needs Linux 5.12 or later, and overlayfs for overlays"
             )
+        case errno.ENOTBLK:
+            return MountUnsupported(message, hint="this needs Linux 6.12 or later")
         case errno.EINVAL:
             return MountUnsupported(
                 message, hint="the file system below may not serve as a layer of an overlay"

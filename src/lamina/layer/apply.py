@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from lamina.errors import Error, Unavailable
 from lamina.fs.faults import translate
@@ -75,20 +75,35 @@ def apply(
     return lay(stream, extraction, limits or DEFAULT)
 
 
-def lay(stream: BinaryIO, extraction: Extraction, limits: Limits) -> Applied:
-    """Hand each entry of the layer to `extraction`, which is closed then; raises as `apply`."""
+class Laying(Protocol):
+    """What becomes of a layer's entries."""
+
+    def add(self, entry: Entry, reader: Reader) -> None:
+        """The next entry; of a file, the digest is to be set. `Leans` if it must be laid else."""
+
+    def finish(self) -> tuple[str, ...]:
+        """All entries were added; what could not be kept, in words."""
+
+    def close(self) -> None: ...
+
+
+def lay(stream: BinaryIO, laying: Laying, limits: Limits, *, plain: int | None = None) -> Applied:
+    """Hand each entry of the layer to `laying`, which is closed then; raises as `apply`.
+
+    The plain tar of a compressed layer is also written to the open file `plain`, if there is one.
+    """
     index = Index()
     entry: Entry | None = None
     leans = False
     notes: tuple[str, ...] = ()
-    with Pipe(stream, limits) as pipe:
+    with Pipe(stream, limits, plain=plain) as pipe:
         try:
             reader = Reader(pipe.read, limits)
             try:
                 for entry in reader:
-                    extraction.add(entry, reader)
+                    laying.add(entry, reader)
                     index.append(entry)
-                notes = extraction.finish()
+                notes = laying.finish()
             except Leans:
                 leans = True
             pipe.drain()
@@ -98,7 +113,7 @@ def lay(stream: BinaryIO, extraction: Extraction, limits: Limits) -> Applied:
             name = printable(entry.path) if entry else ""
             raise BadEntry(f'"{name}" has an owner or a time that is out of range') from None
         finally:
-            extraction.close()
+            laying.close()
     return Applied(pipe.digest, pipe.size, pipe.diff_id, pipe.plain_size, index, notes, leans)
 
 

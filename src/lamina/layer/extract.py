@@ -27,7 +27,7 @@ from lamina.oci.digest import Digest
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_HOLES = 1 << 30  # bytes of holes hashed as zeros per layer; files beyond have no digest
+HOLES = 1 << 30  # bytes of holes hashed as zeros per layer; files beyond have no digest
 _ZEROS = bytes(1 << 16)
 _PLNK = whiteout.META_PREFIX + "plnk"  # where AUFS kept the files that hard links point at
 
@@ -48,7 +48,7 @@ class Extraction:
         self._made: set[int] = set()  # hashes of the paths that this archive has made
         # Of directories: set when nothing changes in them any more.
         self._times: dict[str, int] = {}
-        self._holes = _HOLES
+        self._holes = HOLES
         self._linked = False  # whether AUFS's link files have to go in the end
         self._refused: dict[str, int] = {}  # names of attributes the file system cannot keep
 
@@ -129,14 +129,14 @@ class Extraction:
         for at, piece in reader.chunks():
             if at != end:
                 os.lseek(fd, at, os.SEEK_SET)
-                _hash_zeros(hasher, at - end)
+                hash_zeros(hasher, at - end)
             write_all(fd, piece)
             if hasher is not None:
                 hasher.update(piece)
             end = at + len(piece)
         if end < entry.size:
             os.ftruncate(fd, entry.size)
-            _hash_zeros(hasher, entry.size - end)
+            hash_zeros(hasher, entry.size - end)
         return hasher.hexdigest() if hasher is not None else None
 
     def _directory(self, entry: Entry, parent: int, name: str) -> None:
@@ -356,7 +356,7 @@ def _make(entry: Entry, parent: int, name: str) -> None:
         os.mknod(name, kind | 0o600, device, dir_fd=parent)
 
 
-def _hash_zeros(hasher: hashlib._Hash | None, count: int) -> None:
+def hash_zeros(hasher: hashlib._Hash | None, count: int) -> None:
     if hasher is None:
         return
     for _ in range(count // len(_ZEROS)):

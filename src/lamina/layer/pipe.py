@@ -11,6 +11,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
 
+from lamina.fs.atomic import write_all
 from lamina.layer.compress import HEAD, expand, sniff
 from lamina.layer.limits import Limits, TooMuch
 from lamina.oci.digest import DiffID, Digest
@@ -29,12 +30,14 @@ class Pipe:
     """The plain bytes of a blob, by `read`; once they have ended, what the blob is called.
 
     A context manager: leaving it early stops the threads. The blob's stream is left open, and
-    is read in another thread meanwhile.
+    is read in another thread meanwhile. The plain bytes of a compressed blob are also written to
+    the open file `plain`, if there is one.
     """
 
-    def __init__(self, stream: BinaryIO, limits: Limits) -> None:
+    def __init__(self, stream: BinaryIO, limits: Limits, *, plain: int | None = None) -> None:
         self._stream = stream
         self._limits = limits
+        self._file = plain
         self._stored = hashlib.sha256()
         self._plain = hashlib.sha256()
         self.kind: Kind = "none"
@@ -145,10 +148,15 @@ class Pipe:
         get, put, update = self._inflated.get, self._hashed.put, self._plain.update
         while True:
             item = get()
-            if isinstance(item, bytes) and item:
-                if self.kind != "none":  # else it is the digest of the blob once more
-                    update(item)
-                put(item)
-            else:
+            if not isinstance(item, bytes) or not item:
                 put(item)
                 return
+            if self.kind != "none":  # else it is the digest of the blob once more
+                update(item)
+                if self._file is not None:
+                    try:
+                        write_all(self._file, memoryview(item))
+                    except OSError as error:
+                        put(error)
+                        return
+            put(item)

@@ -8,7 +8,7 @@ import signal
 
 from lamina.errors import Error
 from lamina.fs import syscalls
-from lamina.fs.mounts import Bind, RootPlan, reduced
+from lamina.fs.mounts import Bind, Erofs, RootPlan, image, reduced
 from lamina.runtime.container import Source, StartFailed, Stdio, Tree, failure
 from lamina.runtime.inside.report import receive, send
 from lamina.runtime.spawn import Streams, spawn
@@ -36,9 +36,14 @@ def plan_words(plan: RootPlan) -> tuple[Any, ...]:
     plan = reduced(plan)
     if isinstance(plan, Bind):
         return ("bind", os.path.abspath(plan.source), plan.read_only)
+    if isinstance(plan, Erofs):
+        return ("erofs", image(plan))
     upper = None if plan.upper is None else os.path.abspath(plan.upper)
     work = None if plan.work is None else os.path.abspath(plan.work)
-    return ("overlay", [os.path.abspath(path) for path in plan.lower], upper, work)
+    lower = [
+        image(each) if isinstance(each, Erofs) else os.path.abspath(each) for each in plan.lower
+    ]
+    return ("overlay", lower, upper, work)
 
 
 def source_words(source: Source) -> tuple[Any, ...]:

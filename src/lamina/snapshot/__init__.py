@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from lamina.fs import mounts
 from lamina.oci.digest import ChainID
-from lamina.snapshot.choice import choose, overlay_fault
+from lamina.snapshot.choice import choose, erofs_fault, overlay_fault
 from lamina.snapshot.overlay import OverlaySnapshotter
 from lamina.snapshot.snapshotter import Draft, DraftExists, InUse, NoSnapshot, Snapshotter
 
@@ -15,11 +15,13 @@ __all__ = [
     "CopyingSnapshotter",
     "Draft",
     "DraftExists",
+    "ErofsSnapshotter",
     "InUse",
     "NoSnapshot",
     "OverlaySnapshotter",
     "Snapshotter",
     "choose",
+    "erofs_fault",
     "overlay_fault",
     "unpack",
 ]
@@ -31,14 +33,17 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
     from lamina.snapshot.copying import CopyingSnapshotter
+    from lamina.snapshot.erofs import ErofsSnapshotter
+
+_LAZY = {"CopyingSnapshotter": "copying", "ErofsSnapshotter": "erofs"}  # one of them is needed
 
 
 def __getattr__(name: str) -> object:
-    if name != "CopyingSnapshotter":
+    if name not in _LAZY:
         raise AttributeError(f"module 'lamina.snapshot' has no attribute {name!r}")
-    from lamina.snapshot.copying import CopyingSnapshotter  # few need it
+    from importlib import import_module
 
-    return CopyingSnapshotter
+    return getattr(import_module(f"lamina.snapshot.{_LAZY[name]}"), name)
 
 
 def unpack(

@@ -8,7 +8,7 @@ from pathlib import Path
 from lamina.fs.mounts import RootPlan
 from lamina.oci.digest import ChainID
 from lamina.snapshot.shelf import Shelf
-from lamina.snapshot.snapshotter import Draft, Grafter
+from lamina.snapshot.snapshotter import Draft, Grafter, Indexer
 
 
 class Shelved:
@@ -34,6 +34,9 @@ class Shelved:
         self.shelf.commit(draft.key, chain)
 
     def grafter(self) -> Grafter | None:
+        return None
+
+    def indexer(self) -> Indexer | None:
         return None
 
     def discard(self, draft: Draft) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from lamina.errors import Error, Unsupported
@@ -15,26 +16,60 @@ from lamina.fs.root import remove_at
 from lamina.snapshot import meta
 from lamina.snapshot.overlay import OverlaySnapshotter
 from lamina.snapshot.snapshotter import Snapshotter
+from lamina.values import dataclass
 
-_NAMES = ("overlay", "copying")
+_NAMES = ("erofs", "overlay", "copying")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What works in a directory: of each way, why it does not; "" if it does."""
+
+    overlay: str
+    erofs: str
+    by_loop: bool = False  # EROFS is mounted by loop devices, and from no file
 
 
 def choose(root: Path, *, wanted: str | None = None) -> Snapshotter:
-    """The snapshotter to use in `root`, overlay if it works there; its `why` says the reason.
+    """The snapshotter to use in `root`, the best that works there; its `why` says the reason.
 
-    What was found is remembered for this boot and user. `wanted` ("overlay" or "copying") asks for
-    one by name: Unsupported if it is unknown, or does not work here.
+    A root whose trees overlay has made stays with it. What was found is remembered for this boot
+    and user. `wanted` ("erofs", "overlay" or "copying") asks for one by name: Unsupported if it is
+    unknown, or does not work here.
     """
     if wanted is not None and wanted not in _NAMES:
-        raise Unsupported(f'no snapshotter is called "{wanted}"', hint='use "overlay" or "copying"')
+        raise Unsupported(
+            f'no snapshotter is called "{wanted}"', hint='use "erofs", "overlay" or "copying"'
+        )
     if wanted == "copying":
         return _copying(root, "asked for")
-    fault, why = _remembered(root) or _probed(root)
-    if not fault:
-        return OverlaySnapshotter(root / "overlay", why="asked for" if wanted else why)
+    found = _remembered(root) or _probed(root)
+    if wanted == "overlay" or (wanted is None and found.erofs):
+        return _overlay(root, found, wanted)
+    if found.erofs:
+        raise Unsupported(
+            f"erofs snapshots do not work here: {found.erofs}", hint='use "overlay" or "copying"'
+        )
+    if wanted is None and _has_trees(root / "overlay") and not _has_trees(root / "erofs"):
+        return _overlay(root, found, None, "what is here was made with it")
+    from lamina.snapshot.erofs import ErofsSnapshotter
+
+    how = "by loop devices" if found.by_loop else "from files"
+    why = "asked for" if wanted else f"this kernel mounts EROFS {how}, so layers are not extracted"
+    return ErofsSnapshotter(root / "erofs", why=why, by_loop=found.by_loop)
+
+
+def _overlay(root: Path, found: Found, wanted: str | None, why: str = "") -> Snapshotter:
+    if not found.overlay:
+        why = (
+            "asked for" if wanted else why or f"overlayfs works here, and EROFS not: {found.erofs}"
+        )
+        return OverlaySnapshotter(root / "overlay", why=why)
     if wanted:
-        raise Unsupported(f"overlay snapshots do not work here: {why}", hint='use "copying"')
-    return _copying(root, why)
+        raise Unsupported(
+            f"overlay snapshots do not work here: {found.overlay}", hint='use "copying"'
+        )
+    return _copying(root, found.overlay)
 
 
 def _copying(root: Path, why: str) -> Snapshotter:
@@ -43,17 +78,36 @@ def _copying(root: Path, why: str) -> Snapshotter:
     return CopyingSnapshotter(root / "copying", why=why)
 
 
+def _has_trees(place: Path) -> bool:
+    try:
+        return any(os.listdir(place / part) for part in ("chains", "drafts"))
+    except FileNotFoundError:
+        return False
+
+
 def overlay_fault(root: Path) -> str | None:
     """Why overlay snapshots would not work in the directory `root`; None if they do.
 
     Mounts a small overlay of directories made there, and looks at what the kernel leaves in the
     upper one when a file and a directory are deleted and made again.
     """
+    return _tried(root, _try_overlay)
+
+
+def erofs_fault(root: Path, *, by_loop: bool = False) -> str | None:
+    """Why layers could not stay tars in the directory `root`; None if they can.
+
+    Mounts an image made there below an overlay, and looks whether what it shows is in its tar.
+    """
+    return _tried(root, lambda place: _try_erofs(place, by_loop=by_loop))
+
+
+def _tried(root: Path, attempt: Callable[[Path], str | None]) -> str | None:
     name = f"probe.{Owner.this().fresh_name()}"
     with told(str(root)):
         fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            return _try_overlay(root / name)
+            return attempt(root / name)
         finally:
             try:
                 remove_at(fd, name)
@@ -88,30 +142,73 @@ def _try_overlay(place: Path) -> str | None:
     return "a directory made again is not marked as opaque"
 
 
-def _probed(root: Path) -> tuple[bool, str]:
+def _try_erofs(place: Path, *, by_loop: bool) -> str | None:
+    from lamina.layer.erofs import BLOCK, Node, image
+
+    content = b"in the tar".ljust(BLOCK, b"\n")
+    directory, file = Node(stat.S_IFDIR | 0o755, (0, 0), 0), Node(stat.S_IFREG | 0o644, (0, 0), 0)
+    directory.inside, file.size, file.inside = {"file": file, "gone": file}, BLOCK, BLOCK
+    lower, upper, work = place / "lower", place / "upper", place / "work"
+    os.makedirs(lower)
+    os.mkdir(upper)
+    os.mkdir(work)
+    (lower / "below").write_bytes(b"")
+    (place / "image").write_bytes(image(directory, 2 * BLOCK))
+    (place / "data").write_bytes(bytes(BLOCK) + content)
+    layer = mounts.Erofs(place / "image", place / "data", by_loop)
+    try:
+        with mounts.opened(mounts.Overlay((layer, lower), upper, work)) as root:
+            os.unlink("gone", dir_fd=root)
+            shown = sorted(os.listdir(f"/proc/self/fd/{root}"))
+            fd = os.open("file", os.O_RDONLY | os.O_CLOEXEC, dir_fd=root)
+            try:
+                read = os.read(fd, 2 * BLOCK)
+            finally:
+                os.close(fd)
+    except Error as error:
+        return error.message
+    except OSError as error:
+        return f"reading an image failed: {(error.strerror or 'refused').lower()}"
+    if shown != ["below", "file"] or read != content:
+        return "an image does not show what is in its tar"
+    return None
+
+
+def _probed(root: Path) -> Found:
     with told(str(root)):
         os.makedirs(root, exist_ok=True)
-    fault = overlay_fault(root)
-    why = "overlayfs works here" if fault is None else fault
-    _remember(root, fault is not None, why)
-    return fault is not None, why
+    overlay = overlay_fault(root) or ""
+    erofs, by_loop = overlay, False
+    if not overlay:
+        erofs = erofs_fault(root) or ""
+        if erofs and erofs_fault(root, by_loop=True) is None:
+            erofs, by_loop = "", True
+    found = Found(overlay, erofs, by_loop)
+    _remember(root, found)
+    return found
 
 
-def _remember(root: Path, fault: bool, why: str) -> None:
+def _remember(root: Path, found: Found) -> None:
+    note = {
+        "overlay": found.overlay,
+        "erofs": found.erofs,
+        "loop": found.by_loop,
+        "for": _circumstances(),
+    }
     aside = root / f"choice.{Owner.this().fresh_name()}"
     try:
-        aside.write_text(json.dumps({"fault": fault, "why": why, "for": _circumstances()}))
+        aside.write_text(json.dumps(note))
         os.rename(aside, root / "choice")
     except OSError:
         pass  # only a note: tried again next time
 
 
-def _remembered(root: Path) -> tuple[bool, str] | None:
+def _remembered(root: Path) -> Found | None:
     try:
         with open(root / "choice", encoding="utf-8") as file:
-            found = json.load(file)
-        if found["for"] == _circumstances():
-            return bool(found["fault"]), str(found["why"])
+            note = json.load(file)
+        if note["for"] == _circumstances():
+            return Found(str(note["overlay"]), str(note["erofs"]), bool(note["loop"]))
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lamina.fs import mounts
 from lamina.fs.metadata import copy_metadata
-from lamina.fs.mounts import Bind, Overlay, RootPlan
+from lamina.fs.mounts import Bind, Erofs, Overlay, RootPlan
 from lamina.fs.root import Root, remove_at
 from lamina.fs.syscalls import openat2
 from lamina.oci.digest import ChainID
@@ -37,8 +37,7 @@ class OverlaySnapshotter(Shelved):
         """The tree itself where there is one layer, for overlayfs wants two."""
         if chain is None:
             return Bind(self._empty(), read_only=True)
-        lower = self._lower(chain)
-        return Bind(lower[0], read_only=True) if len(lower) == 1 else Overlay(lower)
+        return mounts.reduced(Overlay(self._lower(chain)))
 
     def changes(self, draft: Draft) -> Iterator[Change]:
         from lamina.layer.changes import upper_changes
@@ -68,7 +67,7 @@ class OverlaySnapshotter(Shelved):
         with Root.at(tree) as root:
             self._prune(root, parent, whiteouts)
         if not has_root:
-            _copy_root(f"{self.shelf.chain_directory(parent)}/tree", tree)
+            _copy_root(self._layer(self.shelf.chain_directory(parent)), tree)
         self.shelf.adopt(draft.key, parent)
         self.shelf.commit(draft.key, chain)
 
@@ -89,7 +88,7 @@ class OverlaySnapshotter(Shelved):
                 os.close(fd)
 
     def _furnish(self, directory: str, below: str | None) -> None:
-        _make_root(f"{directory}/tree", None if below is None else f"{below}/tree")
+        _make_root(f"{directory}/tree", None if below is None else self._layer(below))
         if below is not None:
             os.mkdir(f"{directory}/work", 0o700)
 
@@ -113,10 +112,14 @@ class OverlaySnapshotter(Shelved):
         finally:
             os.close(fd)
 
-    def _lower(self, chain: ChainID) -> tuple[Path, ...]:
+    def _lower(self, chain: ChainID) -> tuple[Path | Erofs, ...]:
         return tuple(
-            Path(self.shelf.chain_directory(each), "tree") for each in self.shelf.stack(chain)
+            self._layer(self.shelf.chain_directory(each)) for each in self.shelf.stack(chain)
         )
+
+    def _layer(self, directory: str) -> Path | Erofs:
+        """What the snapshot in `directory` adds to a stack."""
+        return Path(directory, "tree")
 
     def _empty(self) -> Path:
         path = self.shelf.root / "empty"
@@ -137,20 +140,21 @@ def _is_there(below: int, path: str) -> bool:
     return True
 
 
-def _copy_root(model: str, path: str) -> None:
+def _copy_root(model: Path | Erofs, path: str) -> None:
     """overlayfs shows the upper root's metadata, so it is to be as the lower one's."""
-    source = os.open(model, _DIRECTORY)
-    try:
-        target = os.open(path, _DIRECTORY)
+    with mounts.opened(model if isinstance(model, Erofs) else Bind(model)) as root:
+        source = os.open(".", _DIRECTORY, dir_fd=root)
         try:
-            copy_metadata(source, target)
+            target = os.open(path, _DIRECTORY)
+            try:
+                copy_metadata(source, target)
+            finally:
+                os.close(target)
         finally:
-            os.close(target)
-    finally:
-        os.close(source)
+            os.close(source)
 
 
-def _make_root(path: str, model: str | None) -> None:
+def _make_root(path: str, model: Path | Erofs | None) -> None:
     """An empty root directory, with the owner, mode, attributes and times of `model`."""
     os.mkdir(path, 0o755)
     fd = os.open(path, _DIRECTORY)

@@ -26,6 +26,8 @@ from lamina.snapshot.snapshotter import DraftExists, InUse, NoSnapshot
 from lamina.values import replace
 
 _KEY = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}"
+# A layer that is not extracted (`snapshot.erofs`): its names and metadata, and its plain tar.
+IMAGE, DATA = "layer.erofs", "layer.tar"
 _PLACES = ("chains", "drafts", "new", "trash")
 
 
@@ -350,8 +352,19 @@ def _chain(name: str) -> ChainID:
     return ChainID(Digest(f"{algorithm}:{encoded}" if dash else f"sha256:{name}"))
 
 
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
 def _usage(directory: str) -> int:
-    """Bytes of the tree in `directory`, remembered there."""
+    """Bytes of the tree in `directory`, remembered there; of a layer's files, counted each time."""
+    files = [found for name in (IMAGE, DATA) if (found := _stat(f"{directory}/{name}"))]
+    if files:
+        # A tar with another name is a blob of the store, and counts there.
+        return sum(found.st_blocks * 512 for found in files if found.st_nlink == 1)
     note = f"{directory}/usage"
     try:
         with open(note, encoding="ascii") as file:

@@ -20,9 +20,11 @@ from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Protocol
 
     from lamina.layer.changes import Change
+    from lamina.layer.sketch import Sketch
 else:
     Protocol = object
 
@@ -71,12 +73,38 @@ class Grafter(Protocol):
     def discard(self, draft: Draft) -> None: ...
 
 
+class Indexer(Protocol):
+    """A snapshotter that can keep a layer as its plain tar, and an image that points into it."""
+
+    def prepare(self, key: str, parent: ChainID | None) -> Draft: ...
+
+    def plain(self, draft: Draft) -> int:
+        """A new file for the plain tar of a layer that is compressed; the caller closes it."""
+
+    def index(
+        self,
+        draft: Draft,
+        chain: ChainID,
+        parent: ChainID | None,
+        sketch: Sketch,
+        *,
+        blob: Path | None,
+    ) -> bool:
+        """Commit a draft, prepared on nothing, as the layer `sketch` on top of `parent`.
+
+        The plain tar is `blob`, which is given a second name, or what was written to `plain`.
+        False if the layer cannot be kept so: the draft is to be discarded, and the layer unpacked.
+        """
+
+    def discard(self, draft: Draft) -> None: ...
+
+
 class Snapshotter(Protocol):
     """A way of keeping trees. Not safe to hand the same draft to two writers at once."""
 
     @property
     def name(self) -> str:
-        """What this way is called: "overlay" or "copying"."""
+        """What this way is called: "erofs", "overlay" or "copying"."""
 
     @property
     def why(self) -> str:
@@ -110,6 +138,9 @@ class Snapshotter(Protocol):
 
     def grafter(self) -> Grafter | None:
         """This snapshotter as one, if a layer's tree can be made apart here; else None."""
+
+    def indexer(self) -> Indexer | None:
+        """This snapshotter as one, if a layer need not be extracted here; else None."""
 
     def view(self, chain: ChainID | None) -> RootPlan:
         """How to mount a snapshot read only; None is an empty tree. NoSnapshot if not here."""

@@ -1,8 +1,10 @@
 """The layers of one image becoming snapshots while they arrive, in whatever order they do.
 
-A layer is laid onto the tree below it where that is there already; apart from it where the
+Where the snapshotter points into tars, a layer is only drawn while it comes (`layer.sketch`).
+Elsewhere it is laid onto the tree below it where that is there already; apart from it where the
 snapshotter can graft it later and the layer does not lean on what is below (`layer.apart`); and
-otherwise in its turn, from the kept blob. What stands on a layer waits for it, nothing else does.
+otherwise in its turn, from the kept blob, as is a drawn layer that cannot stand so.
+What stands on a layer waits for it, nothing else does.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from lamina.layer.entry import Entry
 from lamina.layer.limits import DEFAULT
 from lamina.layer.pipe import Pipe
 from lamina.oci.digest import ChainID, DiffID, Digest
+from lamina.snapshot.drawing import Drawn, draw
 from lamina.snapshot.snapshotter import Draft, Snapshotter
 from lamina.store import Store
 from lamina.values import dataclass, field
@@ -34,6 +37,7 @@ class Way(StrEnum):
     """How a layer gets its tree."""
 
     HERE = "here"  # the snapshot is there
+    DRAWN = "drawn"  # to be put on the one below without being unpacked
     ON_TOP = "on top"  # the one below is there, or there is none
     APART = "apart"
     LATER = "later"  # from the blob, when it is its turn
@@ -44,6 +48,7 @@ class _Place:
     layer: Layer
     parent: ChainID | None
     arrived: bool = False  # its blob is in the store
+    drawn: Drawn | None = None
     draft: Draft | None = None  # filled apart
     whiteouts: frozenset[str] = frozenset()
     has_root: bool = False
@@ -90,6 +95,8 @@ class Landing:
         """
         place = self._places[number]
         match self._way(place):
+            case Way.DRAWN:
+                return self._draw(place, stream)
             case Way.ON_TOP:
                 return self._on_top(place, stream)
             case Way.APART:
@@ -106,6 +113,8 @@ class Landing:
         with self._lock:
             if place.landed:
                 return Way.HERE
+            if self.snapshotter.indexer() is not None:
+                return Way.DRAWN
             if self._is_ground(place):
                 return Way.ON_TOP
         return Way.LATER if self.snapshotter.grafter() is None else Way.APART
@@ -113,6 +122,22 @@ class Landing:
     def _is_ground(self, place: _Place) -> bool:
         at = self._places.index(place)
         return at == 0 or self._places[at - 1].landed
+
+    def _draw(self, place: _Place, stream: BinaryIO) -> tuple[Read, Callable[[bool], None]]:
+        indexer = self.snapshotter.indexer()
+        assert indexer is not None
+        drawn = draw(indexer, stream)
+        applied = drawn.applied
+
+        def end(good: bool) -> None:
+            if not good or applied.leans:
+                drawn.discard()
+            else:
+                self.keep(applied.digest, applied.diff_id, applied.index, applied.plain_size)
+                place.drawn = drawn
+            self._end(place, good)
+
+        return Read(applied.digest, applied.size, applied.diff_id), end
 
     def _on_top(self, place: _Place, stream: BinaryIO) -> tuple[Read, Callable[[bool], None]]:
         draft = self.snapshotter.prepare(_key(), place.parent)
@@ -187,6 +212,13 @@ class Landing:
 
     def _land(self, place: _Place) -> None:
         chain, parent, draft = place.layer.chain_id, place.parent, place.draft
+        drawn, place.drawn = place.drawn, None
+        if drawn is not None:
+            blob = self.store.blobs.path(place.layer.descriptor.digest)
+            if not drawn.land(chain, parent, blob=blob):
+                self._unpack(place)
+            self._landed(place)
+            return
         grafter = self.snapshotter.grafter()
         if draft is not None and parent is not None and grafter is not None:
             place.draft = None
@@ -228,6 +260,9 @@ class Landing:
             draft, place.draft = place.draft, None
             if draft is not None:
                 self.snapshotter.discard(draft)
+            drawn, place.drawn = place.drawn, None
+            if drawn is not None:
+                drawn.discard()
 
 
 def wrong_layer(layer: Layer, found: DiffID) -> Corrupt:

@@ -19,7 +19,9 @@ _SAFE = syscalls.RESOLVE_IN_ROOT
 
 
 def open_root(plan: tuple[Any, ...], *, with_devices: bool) -> int:
-    """The detached mount of a plan: ("overlay", lower, upper, work) or ("bind", path, read_only).
+    """The detached mount of a plan, which `launch.plan_words` has spelled.
+
+    ("overlay", lower, upper, work), ("bind", path, read_only) or ("erofs", image).
 
     Device nodes in it work only `with_devices`: otherwise a node that the container makes, or
     that its image brings, opens nothing, whatever control groups there are.
@@ -28,6 +30,8 @@ def open_root(plan: tuple[Any, ...], *, with_devices: bool) -> int:
     try:
         if plan[0] == "overlay":
             return detached.overlay(plan[1], plan[2], plan[3], attributes)
+        if plan[0] == "erofs":
+            return detached.erofs(plan[1], attributes)
         fd = detached.clone(plan[1])
         attributes |= syscalls.MOUNT_ATTR_RDONLY if plan[2] else 0
         if attributes:

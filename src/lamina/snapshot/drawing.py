@@ -1,0 +1,61 @@
+"""A layer that becomes a snapshot without being extracted: read first, put on its parent later."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from lamina.layer import sketch
+from lamina.layer.apply import Applied
+from lamina.layer.sketch import Sketch
+from lamina.oci.digest import ChainID
+from lamina.snapshot.snapshotter import Draft, Indexer
+from lamina.values import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A layer that has been read: `land` or `discard` it. Where `applied.leans`, it cannot land."""
+
+    indexer: Indexer
+    draft: Draft
+    applied: Applied
+    sketch: Sketch
+
+    def land(self, chain: ChainID, parent: ChainID | None, *, blob: Path) -> bool:
+        """Make it the snapshot `chain` on top of `parent`; `blob` is where the store has it.
+
+        False, and nothing of it stays, if it must be unpacked after all.
+        """
+        applied = self.applied
+        plain = blob if applied.digest == applied.diff_id else None
+        try:
+            if not applied.leans and self.indexer.index(
+                self.draft, chain, parent, self.sketch, blob=plain
+            ):
+                return True
+        except BaseException:
+            self.discard()
+            raise
+        self.discard()
+        return False
+
+    def discard(self) -> None:
+        """Throw it away."""
+        self.indexer.discard(self.draft)
+
+
+def draw(indexer: Indexer, stream: BinaryIO) -> Drawn:
+    """Read the layer `stream` to its end; raises as `layer.apply`."""
+    draft = indexer.prepare(f"unpack-{os.getpid()}-{os.urandom(8).hex()}", None)
+    try:
+        plain = indexer.plain(draft)
+        try:
+            found = sketch.read(stream, plain)
+        finally:
+            os.close(plain)
+    except BaseException:
+        indexer.discard(draft)
+        raise
+    return Drawn(indexer, draft, found.applied, found.sketch)
