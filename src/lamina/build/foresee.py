@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from lamina.build.context import Context
-from lamina.build.graph import BindMount, ContextTree, CopyOp, Graph, RunOp, Step
+from lamina.build.graph import BindMount, ContextTree, CopyOp, Graph, RunOp, Step, StepTree
 from lamina.build.inside import join
 from lamina.build.selection import CopySpec, select
 from lamina.build.walking import walk
+from lamina.dockerfile.ignore import Ignore
 from lamina.errors import NotFound
 from lamina.values import dataclass
 
@@ -47,6 +48,60 @@ def _takes(context: Context, spec: CopySpec, path: str) -> bool:
             if found == path or not path or found.startswith(below):
                 return True
     return False
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What a step takes from the build context, so that changes can be held against it."""
+
+    files: frozenset[str]
+    directories: tuple[str, ...]  # that it takes with all that is in them; "" is the context
+    ignore: Ignore | None
+
+    def is_touched(self, paths: Collection[str]) -> bool:
+        """Whether a change of `paths` changes what the step reads; they may be gone since."""
+        return any(path in self.files or self._held(path) for path in paths)
+
+    def _held(self, path: str) -> bool:
+        if not any(not one or path.startswith(f"{one}/") for one in self.directories):
+            return False
+        return self.ignore is None or not self.ignore.ignores(path)
+
+
+def reads(graph: Graph, contexts: Mapping[str, Context]) -> dict[int, Reads]:
+    """What each step takes from the build context; a step that takes nothing is left out."""
+    found: dict[int, Reads] = {}
+    for step in graph.steps:
+        files: set[str] = set()
+        directories: list[str] = []
+        for name, spec in _sources(step):
+            if name:
+                continue
+            try:
+                items = select(contexts[name], spec).items
+            except NotFound:
+                continue
+            for item in items:
+                files.update(
+                    join(item.path, node.path) if node.path else item.path
+                    for node in item.nodes
+                    if not stat.S_ISDIR(node.stat.st_mode)
+                )
+                if item.is_directory and not spec.excludes:
+                    directories.append(item.path)
+        if files or directories:
+            found[step.index] = Reads(frozenset(files), tuple(directories), contexts[""].ignore)
+    return found
+
+
+def rebuilt(graph: Graph, direct: Collection[int]) -> set[int]:
+    """The steps `direct` and all that use their trees, directly or not."""
+    found = set(direct)
+    for step in graph.steps:
+        trees = (tree.index for tree in step.inputs() if isinstance(tree, StepTree))
+        if not found.isdisjoint(trees):
+            found.add(step.index)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ class StepReport:
     seconds: float | None = None  # that it took, now or when it was made
     before: float | None = None  # seconds that it took the last time, of a step that was done anew
     layer: str | None = None  # diff ID
+    reads: tuple[str, ...] | None = None  # files of the context that it opened, if recorded
 
 
 @dataclass(slots=True)
@@ -99,6 +100,7 @@ def _step(row: dict[str, Any]) -> StepReport:
     row["causes"] = tuple(Difference(*cause) for cause in row["causes"])
     row["inputs"] = tuple(row["inputs"])
     row["state"] = State(row["state"])
+    row["reads"] = tuple(row["reads"]) if row.get("reads") is not None else None
     return StepReport(**row)
 
 

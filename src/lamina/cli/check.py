@@ -13,6 +13,8 @@ from lamina.errors import Invalid
 if TYPE_CHECKING:
     from lamina.engine import Engine
     from lamina.engine.advising import Place
+    from lamina.engine.building import BuildRequest
+    from lamina.engine.measuring import Evidence
     from lamina.lint import Report, Settings
 
 _LIST, _BOOL = Kind.LIST, Kind.BOOL
@@ -25,6 +27,7 @@ def check(args: Args, engine: Engine) -> int:
     from lamina.engine import advising
     from lamina.lint import examine
     from lamina.lint.formats import renderer
+    from lamina.values import replace
 
     if args.given("explain"):
         return _explain(args.texts("explain"))
@@ -33,13 +36,48 @@ def check(args: Args, engine: Engine) -> int:
     found: list[tuple[str, Report]] = []
     for where in args.rest or (".",):
         place = advising.find(engine, where, args.text("file"), sys.stdin.buffer)
+        evidence = _evidence(args, engine, place)
+        if evidence is not None:
+            from lamina.engine import measuring
+
+            place = replace(place, facts=measuring.facts(evidence, place.facts))
         data = _mended(place, settings) if args.flag("fix") else place.data
         report = examine(data, name=place.name, settings=settings, facts=place.facts)
+        if evidence is not None and data == place.data:
+            report = measuring.measure(engine, evidence, report)
         found.append((place.name, report))
     text = render(found)
     if text:
         print(text)
     return int(any(report.fails(settings.fail_on) for _, report in found))
+
+
+def _evidence(args: Args, engine: Engine, place: Place) -> Evidence | None:
+    """What --image, or the last build of this Dockerfile, has shown."""
+    image = args.text("image")
+    if place.path is None or place.context is None:
+        if image is not None or args.flag("git"):
+            raise Invalid("what comes on standard input has no build to measure")
+        return None
+    if engine.is_empty and image is None:
+        return None
+    from lamina.engine import measuring
+
+    request = _request(engine, place.context, place.path)
+    with_git = args.flag("git") if args.given("git") else None
+    return measuring.gather(engine, request, image=image, with_git=with_git)
+
+
+def _request(engine: Engine, context: Path, dockerfile: Path) -> BuildRequest:
+    """The build of a Dockerfile: with the flags of the last one, if there was one."""
+    from lamina.cli.why import request_of
+    from lamina.engine import measuring
+    from lamina.engine.building import BuildRequest
+
+    last = measuring.last_build(engine, context, dockerfile)
+    if last is None or not last.words:
+        return BuildRequest(context=context, dockerfile=dockerfile)
+    return request_of(last.words, last.directory)
 
 
 def _mended(place: Place, settings: Settings) -> bytes:
@@ -138,7 +176,9 @@ FLAGS = (
     Flag("file", "f", value="name", help='The Dockerfile in a directory (default "Dockerfile")'),
     Flag("fix", kind=_BOOL, help="Mend what can be mended with certainty"),
     Flag("format", value="how", default="text", help="text, tty, json, sarif, github or docker"),
+    Flag("git", kind=_BOOL, help="Count what commits rebuild (default: in a work tree of git)"),
     Flag("ignore", kind=_LIST, value="code", help="Leave out rules"),
+    Flag("image", value="name", help="Measure by this image (default: the last build of the file)"),
     Flag("no-fail", kind=_BOOL, help="Exit with 0 whatever is found"),
     Flag("only", kind=_LIST, value="code", help="Ask these rules alone"),
     Flag("require-label", kind=_LIST, value="name:type", help="A label that images must have"),

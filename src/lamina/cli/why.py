@@ -124,7 +124,7 @@ def _took(last: Report, steps: list[int]) -> str:
 def _foresee(engine: Engine, last: Report, path: str) -> int:
     from lamina.engine import building
 
-    request = _request_of(last.words, last.directory)
+    request = request_of(last.words, last.directory)
     inside = _in_context(request, path, last.directory)
     report, direct = building.foresee(engine, request, inside)
     touched = sorted({at for index in direct for at in report.depend_on(index)})
@@ -142,7 +142,7 @@ def _foresee(engine: Engine, last: Report, path: str) -> int:
     return 0
 
 
-def _request_of(words: tuple[str, ...], directory: str) -> BuildRequest:
+def request_of(words: tuple[str, ...], directory: str) -> BuildRequest:
     """The build that was asked for by `words` in `directory`."""
     import io
     from pathlib import Path

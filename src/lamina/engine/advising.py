@@ -11,15 +11,18 @@ from lamina.dockerfile import Dockerfile
 from lamina.dockerfile.ignore import Ignore
 from lamina.errors import Error, Invalid, NotFound
 from lamina.lint import Base, Facts, Report, checks
+from lamina.lint.dependencies import UNREAD
 from lamina.values import dataclass, replace
 
 if TYPE_CHECKING:
     from lamina.build import Options
     from lamina.build.context import Context
     from lamina.engine.engine import Engine
+    from lamina.fs.root import Root
     from lamina.oci.platform import Platform
 
 _LIMIT = 16 << 20  # bytes of a Dockerfile, and of an ignore file
+_LIST = 1 << 20  # bytes of a file of the context that rules may want to read
 _IGNORE = ".dockerignore"
 _ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
 
@@ -48,6 +51,7 @@ class Place:
     data: bytes
     facts: Facts
     path: Path | None = None  # where it can be written back
+    context: Path | None = None  # the directory that it is built with
 
 
 def find(engine: Engine, where: str, file: str | None, stdin: BinaryIO) -> Place:
@@ -57,18 +61,20 @@ def find(engine: Engine, where: str, file: str | None, stdin: BinaryIO) -> Place
         return Place("-", stdin.read(_LIMIT), Facts(bases=bases))
     path = Path(where)
     if not path.is_dir():
-        return Place(where, _read(path), Facts(bases=bases), path)
+        return Place(where, _read(path), Facts(bases=bases), path, path.parent)
     name = file if file is not None else "Dockerfile"
     dockerfile = path / name
     if file is None and not dockerfile.exists() and (path / "dockerfile").exists():
         dockerfile = path / "dockerfile"
+    ignore = _ignore(path, dockerfile)
     facts = Facts(
-        ignore=_ignore(path, dockerfile),
+        ignore=ignore,
+        files=Files(path, ignore),
         has_context=True,
         has_history=(path / ".git").exists(),
         bases=bases,
     )
-    return Place(os.fspath(dockerfile), _read(dockerfile), facts, dockerfile)
+    return Place(os.fspath(dockerfile), _read(dockerfile), facts, dockerfile, path)
 
 
 def _ignore(context: Path, dockerfile: Path) -> Ignore | None:
@@ -112,6 +118,63 @@ def check(
         bases=Bases(engine, options.platform),
     )
     return checks(text, name=name, facts=facts, options=options.build_args.get(_ARGUMENT))
+
+
+class Files(Mapping[str, str | None]):
+    """A context as rules see it: what they ask for is looked at, nothing else and nothing beyond.
+
+    Links are not followed: what they lead to is read by another name.
+    """
+
+    def __init__(self, directory: Path, ignore: Ignore | None) -> None:
+        self._directory = directory
+        self._ignore = ignore
+        self._seen: dict[str, tuple[bool, str | None]] = {}
+
+    def __getitem__(self, path: str) -> str | None:
+        if path not in self._seen:
+            self._seen[path] = self._look(path)
+        is_there, text = self._seen[path]
+        if not is_there:
+            raise KeyError(path)
+        return text
+
+    def __iter__(self) -> Iterator[str]:
+        return (path for path, (is_there, _) in self._seen.items() if is_there)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _look(self, path: str) -> tuple[bool, str | None]:
+        from lamina.fs.root import Root
+
+        try:
+            if path and self._ignore is not None and self._ignore.ignores(path):
+                return False, None
+            fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (OSError, Error):
+            return False, None
+        try:
+            return _looked_at(Root(fd), path)
+        except (OSError, Error, ValueError):
+            return False, None
+        finally:
+            os.close(fd)
+
+
+def _looked_at(root: Root, path: str) -> tuple[bool, str | None]:
+    """Whether something is there, and the text of a file that is no larger than a list is."""
+    import stat
+
+    found = root.lstat(path)
+    if stat.S_ISDIR(found.st_mode):
+        return True, None
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _LIST:
+        return True, UNREAD
+    with root.parent(path) as (directory, name):
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    with open(fd, "rb") as stream:
+        return True, stream.read(_LIST).decode("utf-8", "replace")
 
 
 class Bases(Mapping[str, Base]):

@@ -53,6 +53,7 @@ class BuildRequest:
     context: Path | BinaryIO | None  # a directory, a tar, or nothing
     dockerfile: Path | bytes | None = None  # None: "Dockerfile" in the context
     in_context: str = "Dockerfile"  # its name in a context that is a tar
+    text: bytes | None = None  # what to build instead of what the Dockerfile holds
     options: Options = field(default_factory=Options)
     names: tuple[str, ...] = ()  # as given; the image gets each of them
     named_contexts: Mapping[str, str] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class BuildRequest:
     pull: bool = False  # look for newer base images, and not only for those that are not here
     workers: int = 4
     words: tuple[str, ...] = ()  # what was typed to ask for it, for the report
+    is_trial: bool = False  # no report of it is kept: `why` goes on telling of the build before
 
 
 def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryIO) -> Built:
@@ -98,9 +100,11 @@ def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryI
             try:
                 built = build.build(graph, workshop, tell, place=place, workers=request.workers)
             except build.StepFailed:
-                reporter.keep(engine.store, None)
+                if not request.is_trial:
+                    reporter.keep(engine.store, None)
                 raise
-            reporter.keep(engine.store, built.id)
+            if not request.is_trial:
+                reporter.keep(engine.store, built.id)
             _keep(engine, request, built, names)
             _write(request, built, workshop, names, stdout)
         return built
@@ -140,6 +144,25 @@ def foresee(engine: Engine, request: BuildRequest, path: str) -> tuple[Report, l
         if last is None or [one.label for one in last.steps] != [one.label for one in graph.steps]:
             raise NotFound("this Dockerfile was not built as it is now", hint="build it first")
         return last, readers(graph, contexts, path)
+
+
+def planned(engine: Engine, request: BuildRequest) -> tuple[Graph, dict[str, Context], str]:
+    """As `_plan`, with the images that are here alone; NotFound if that is not enough.
+
+    The contexts must be directories: there is nobody to close anything else.
+    """
+    context_of(request)
+    with ExitStack() as stack:
+        spool = stack.enter_context(_spool(engine.root / "build"))
+        return _plan(
+            engine, request, spool, stack, lambda name, platform: engine.image(name, platform)[0]
+        )
+
+
+def place_of(request: BuildRequest) -> str:
+    """What the report of a build is kept under; NotFound where there is no such Dockerfile."""
+    assert isinstance(request.context, Path)
+    return _read_dockerfile(request, LocalContext(request.context.absolute()))[1]
 
 
 def context_of(request: BuildRequest) -> LocalContext:
@@ -286,7 +309,7 @@ def _open_context(request: BuildRequest, spool: Path, stack: ExitStack) -> Conte
 def _read_dockerfile(request: BuildRequest, context: Context) -> tuple[Dockerfile, str, Context]:
     """The Dockerfile, the name of its place, and the context with its ignore rules."""
     data, name, place, context = _dockerfile_text(request, context)
-    return _parsed(data, name), place, context
+    return _parsed(data if request.text is None else request.text, name), place, context
 
 
 def _dockerfile_text(request: BuildRequest, context: Context) -> tuple[bytes, str, str, Context]:

@@ -8,6 +8,7 @@ below `rules/`; the table there names them all.
 
 from lamina.lint.file import Base, Facts
 from lamina.lint.finding import Edit, Finding, Severity
+from lamina.lint.measured import Measured
 from lamina.lint.runner import Report, check, checks, examine
 from lamina.lint.settings import Settings
 
@@ -16,6 +17,7 @@ __all__ = [
     "Edit",
     "Facts",
     "Finding",
+    "Measured",
     "Report",
     "Settings",
     "Severity",

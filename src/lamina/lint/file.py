@@ -5,7 +5,8 @@ Everything is worked out once, when the first rule asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,13 @@ class Facts:
     build_args: tuple[tuple[str, str], ...] = ()
     target: str | None = None  # the stage to build; None is all of them
     bases: Mapping[str, Base] = field(default_factory=dict)  # by the name that FROM gives
+    # Of the context, ignored files left out: texts of small files by their paths, None for
+    # directories. Asked for single paths only.
+    files: Mapping[str, str | None] = field(default_factory=dict)
+    # Of a build that was: files of the context that a RUN opened, by its logical line; and the
+    # versions of packages in the image, by kind (dpkg, apk, python) and name.
+    opened: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    versions: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +89,16 @@ class Part:
         return line.as_name or line.image
 
 
+Versions = Mapping[tuple[str, str], str]
+
+
+def _bare(package: str, kind: str) -> str:
+    """A package's name, without its architecture or extras."""
+    if kind == "python":
+        return re.sub("[-_.]+", "-", package.partition("[")[0]).lower()
+    return package.partition(":")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """One RUN with what it executes."""
@@ -101,6 +119,18 @@ class Ran:
         span = self.span(word)
         place = Span(span.end_line, span.end_column, span.end_line, span.end_column)
         return (Edit(place, addition),)
+
+    def pinned(
+        self, words: Sequence[shell.Word], kind: str, sign: str, versions: Versions
+    ) -> tuple[Edit, ...]:
+        """The edits that name the versions of packages; none unless all are known."""
+        edits: list[Edit] = []
+        for word in words:
+            version = versions.get((kind, _bare(word.text, kind)))
+            if version is None or not word.is_plain:
+                return ()
+            edits += self.behind(word, f"{sign}{version}")
+        return tuple(edits)
 
     def hit(
         self,
@@ -188,6 +218,20 @@ class File:
             if isinstance(line, ins.From) and line.as_name in bases:
                 kept.add(part.index)
         return tuple([ran for ran in self.runs if ran.item.in_trigger or ran.item.stage in kept])
+
+    @cached_property
+    def last_runs(self) -> frozenset[int]:
+        """The items of the RUNs of the last stage: what the built image tells of."""
+        last = self.parts[-1].index if self.parts else -1
+        return frozenset([ran.item.index for ran in self.runs if ran.item.stage == last])
+
+    def pinned(
+        self, ran: Ran, words: Sequence[shell.Word], kind: str, sign: str
+    ) -> tuple[Edit, ...]:
+        """The edits that name the versions which the built image has of packages."""
+        if ran.item.index not in self.last_runs or ran.item.in_trigger:
+            return ()
+        return ran.pinned(words, kind, sign, self.facts.versions)
 
     @cached_property
     def ran_at(self) -> dict[int, Ran]:

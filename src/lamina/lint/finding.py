@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from lamina.dockerfile.source import Span
 from lamina.values import dataclass
+
+if TYPE_CHECKING:
+    from lamina.lint.measured import Measured
 
 
 class Severity(StrEnum):
@@ -62,3 +66,4 @@ class Finding:
     url: str = ""
     description: str = ""  # in one line, of the rule and not of the place
     edits: tuple[Edit, ...] = ()
+    measured: Measured | None = None  # of a build, where one is at hand

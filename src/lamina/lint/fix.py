@@ -9,6 +9,19 @@ from lamina.lint.finding import Edit, Finding
 from lamina.lint.runner import examine
 from lamina.lint.settings import Settings
 
+# The rules that make edits, at least where an edit is certain.
+MENDS = frozenset(
+    (
+        *("ConsistentInstructionCasing", "ExposeInvalidFormat", "ExposeProtoCasing"),
+        *("FromAsCasing", "JSONArgsRecommended", "LegacyKeyValueFormat", "MaintainerDeprecated"),
+        *("MultipleInstructionsDisallowed", "NoEmptyContinuation", "RedundantTargetPlatform"),
+        *("StageNameCasing", "UndefinedVar"),
+        *("DL3008", "DL3009", "DL3013", "DL3014", "DL3015", "DL3018", "DL3019", "DL3020"),
+        *("DL3025", "DL3027", "DL3030", "DL3032", "DL3034", "DL3036", "DL3038", "DL3040"),
+        *("DL3042", "DL3046", "DL3047", "DL3059", "DL3060", "DL3065", "DL4000"),
+        *("LM1001", "LM1002", "LM1003", "LM1004", "LM1101", "LM1102"),
+    )
+)
 _ROUNDS = 8  # one edit may stand in the way of another
 
 
@@ -28,7 +41,7 @@ def fix(
         chosen = _apart(report.findings)
         if not chosen:
             break
-        changed = _applied(text, [edit for finding in chosen for edit in finding.edits])
+        changed = applied(text, [edit for finding in chosen for edit in finding.edits])
         if len(examine(changed, settings=settings, facts=facts).findings) >= len(report.findings):
             break  # what does not help is not done
         text, mended = changed, mended + len(chosen)
@@ -52,7 +65,7 @@ def _ends(edit: Edit) -> tuple[tuple[int, int], tuple[int, int]]:
     return (span.start_line, span.start_column), (span.end_line, span.end_column)
 
 
-def _applied(text: str, edits: Sequence[Edit]) -> str:
+def applied(text: str, edits: Sequence[Edit]) -> str:
     """`text` with `edits`, which do not overlap, made from its end on."""
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     body = text.removeprefix("\ufeff")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lamina.lint.fix import MENDS
 from lamina.lint.rule import Rule
 from lamina.lint.rules import RULES
 
@@ -31,6 +32,10 @@ A comment silences rules:
 | `# check=skip=JSONArgsRecommended` | the instruction below; on the first lines of the file, the file |
 
 The command exits with 1 if a finding is a warning or worse; `--fail-on` sets another limit.
+
+`--fix` makes the edits that are certain, and only those: {count} rules have some, and are marked.
+Some edits need to know more than the text: the lists in the context (LM1002), or the built image (the versions of DL3008, DL3013 and DL3018).
+`--fix --verify` builds both texts first, and writes nothing unless files and config come out the same.
 """  # noqa: E501
 _FAMILIES = (
     ("BuildKit's checks", lambda rule: rule.phase is not None),
@@ -41,7 +46,7 @@ _FAMILIES = (
 
 def manual() -> str:
     """The whole page."""
-    parts = [_HEAD]
+    parts = [_HEAD.format(count=len(MENDS))]
     for title, belongs in _FAMILIES:
         rules = sorted((rule for rule in RULES if belongs(rule)), key=lambda rule: rule.code)
         rows = [
@@ -62,6 +67,8 @@ def _section(rule: Rule) -> str:
     notes = [f"`{rule.name}`"] if rule.phase is None else []
     if not rule.on:
         notes.append("off unless it is asked for")
+    if rule.code in MENDS:
+        notes.append("mended by `--fix`")
     if rule.twin:
         notes.append(f"the same as [{rule.twin}](#{rule.twin.lower()})")
     if rule.url.startswith("https://"):

@@ -29,6 +29,7 @@ def plain(reports: Reports) -> str:
             "hint": each.hint,
             "url": each.url,
             "edits": [{"span": _span(edit.span), "text": edit.text} for edit in each.edits],
+            "measured": each.measured.to_json() if each.measured is not None else None,
         }
         for name, report in reports
         for each in report.findings
@@ -94,6 +95,8 @@ def _result(name: str, finding: Finding, places: Mapping[str, int]) -> dict[str,
             {"physicalLocation": {"artifactLocation": artifact, "region": _span(finding.span)}}
         ],
     }
+    if finding.measured is not None:
+        document["properties"] = {"measured": finding.measured.to_json()}
     if finding.edits:
         document["fixes"] = [_fix(artifact, finding)]
     return document

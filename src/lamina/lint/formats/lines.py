@@ -37,6 +37,8 @@ def summary(reports: Reports) -> str:
 def _block(name: str, report: Report, finding: Finding) -> str:
     rows = [f"{name}:{finding.span}: {finding.severity}: {finding.message} [{finding.code}]"]
     rows.append(report.source.excerpt(finding.span))
+    if finding.measured is not None:
+        rows += [f"measured: {text}" for text in finding.measured.rows()]
     if finding.hint:
         rows.append(f"hint: {finding.hint}")
     return "\n".join(rows)

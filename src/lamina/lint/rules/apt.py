@@ -43,7 +43,10 @@ def unpinned(file: File) -> Iterator[Hit]:
         if loose:
             names = ", ".join(f'"{word.text}"' for word in loose[:4])
             more = f" and {len(loose) - 4} more" if len(loose) > 4 else ""
-            yield ran.hit(loose[0], message=f"no version: {names}{more}", hint="name=version")
+            edits = file.pinned(ran, loose, "dpkg", "=")
+            yield ran.hit(
+                loose[0], message=f"no version: {names}{more}", hint="name=version", edits=edits
+            )
 
 
 def _is_fixed(text: str) -> bool:

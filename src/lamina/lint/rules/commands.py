@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from lamina.dockerfile import instructions as ins
 from lamina.lint import shell
+from lamina.lint.edits import removed
 from lamina.lint.file import File, Item, Part
 from lamina.lint.finding import Edit, Hit
 from lamina.lint.rule import Phase
@@ -68,7 +69,8 @@ def multiple_instructions(file: File) -> Iterator[Hit]:
                         f"Multiple {name} instructions should not be used in the same stage"
                         " because only the last one will be used"
                     )
-                    yield Hit(item.index, span, message, line=before.line)
+                    edits = removed(file, before) if not before.in_trigger else ()
+                    yield Hit(item.index, span, message, None, edits, before.line)
                 before = item
 
 

@@ -60,7 +60,7 @@ def pip_unpinned(file: File) -> Iterator[Hit]:
         packages = _behind(operands(command, _PIP_VALUED), "install")
         return [word for word in packages if not _pip_fixed(word.text)]
 
-    yield from _unpinned(file, select, "name==version")
+    yield from _unpinned(file, select, "name==version", "python")
 
 
 def _pip_fixed(package: str) -> bool:
@@ -233,13 +233,16 @@ def _behind(words: list[Word], verb: str) -> list[Word]:
     return []
 
 
-def _unpinned(file: File, select: Callable[[Command], list[Word]], form: str) -> Iterator[Hit]:
+def _unpinned(
+    file: File, select: Callable[[Command], list[Word]], form: str, kind: str = ""
+) -> Iterator[Hit]:
     for ran in file.runs:
         words = [word for command in ran.script.commands for word in select(command)]
         if words:
             names = ", ".join(f'"{word.text}"' for word in words[:4])
             more = f" and {len(words) - 4} more" if len(words) > 4 else ""
-            yield ran.hit(words[0], message=f"no version: {names}{more}", hint=form)
+            edits = file.pinned(ran, words, kind, "==") if kind else ()
+            yield ran.hit(words[0], message=f"no version: {names}{more}", hint=form, edits=edits)
 
 
 RULES = (

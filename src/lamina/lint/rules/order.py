@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lamina.dockerfile import instructions as ins
-from lamina.lint.command import has, has_run, texts
-from lamina.lint.edits import merged
-from lamina.lint.file import File, Item, Ran
-from lamina.lint.finding import Hit
-from lamina.lint.rules.kin import INFO, WARNING, lamina
+from lamina.lint.command import has, operands, texts
+from lamina.lint.dependencies import is_pip
+from lamina.lint.edits import merged, moved_above, moved_below
+from lamina.lint.file import File, Item, Part, Ran
+from lamina.lint.finding import Edit, Hit
+from lamina.lint.rules.kin import INFO, STYLE, WARNING, lamina
 from lamina.lint.shell import Command
+from lamina.lint.split import directories, read_by, source_of, split, target_of
 
 _SYSTEM = {
     "apk": ("add",),
@@ -52,7 +55,7 @@ def context_before_packages(file: File) -> Iterator[Hit]:
     for part in file.parts:
         copy: Item | None = None
         for item in part.items:
-            if copy is None and _takes_everything(item):
+            if copy is None and (_takes_everything(item) or source_of(file, item) is not None):
                 copy = item
             ran = file.ran_at.get(item.index)
             if copy is None or ran is None or item.in_trigger:
@@ -60,7 +63,8 @@ def context_before_packages(file: File) -> Iterator[Hit]:
             command = _first(ran, _SYSTEM)
             if command is not None and _is_independent(ran):
                 hint = f"move it above the {copy.instruction.name} on line {copy.line}"
-                yield ran.hit(command, hint=hint)
+                edits = _above(file, part, copy, ran)
+                yield ran.hit(command, hint=hint + _recorded(file, ran), edits=edits)
 
 
 def context_before_dependencies(file: File) -> Iterator[Hit]:
@@ -80,21 +84,61 @@ def context_before_dependencies(file: File) -> Iterator[Hit]:
         is_prepared = False
         for item in part.items:
             line = item.instruction
-            if copy is None and _takes_everything(item):
+            if copy is None and (_takes_everything(item) or source_of(file, item) is not None):
                 copy = item
             ran = file.ran_at.get(item.index)
             if ran is None or item.in_trigger:
                 continue
             if _binds_context(ran):
                 is_prepared = True
-            command = _first(ran, _LANGUAGES) or _requirements(ran)
+            command = _first(ran, _LANGUAGES) or next(
+                (each for each in ran.script.commands if is_pip(each)), None
+            )
             if command is None:
                 continue
             if copy is not None and not is_prepared and isinstance(line, ins.Run):
-                name = copy.instruction.name
-                hint = f"copy what it reads alone, above the {name} on line {copy.line}"
-                yield ran.hit(command, hint=hint)
+                names = read_by(file, part, copy, ran)
+                if names or _takes_everything(copy):
+                    what = ", ".join(names) or "what it reads"
+                    hint = f"copy {what} alone, above the {copy.instruction.name} on line "
+                    hint += f"{copy.line}{_recorded(file, ran)}"
+                    edits = split(file, part, copy, ran, names) if names else ()
+                    yield ran.hit(command, hint=hint, edits=edits)
             is_prepared = True
+
+
+def _recorded(file: File, ran: Ran) -> str:
+    """What a build has seen a RUN open of the context, for a hint."""
+    seen = file.facts.opened.get(ran.run.original)
+    if seen is None:
+        return ""
+    most = 4
+    names = ", ".join(seen[:most]) + (f" and {len(seen) - most} more" if len(seen) > most else "")
+    return f" (recorded: it opened {names} only)" if seen else " (recorded: it opened no file)"
+
+
+# What a RUN that installs packages of the system does not depend on.
+_APART = (
+    ins.Cmd, ins.Copy, ins.Entrypoint, ins.Expose, ins.Healthcheck, ins.Label, ins.StopSignal,
+    ins.Workdir,
+)  # fmt: skip
+
+
+def _above(file: File, part: Part, copy: Item, ran: Ran) -> tuple[Edit, ...]:
+    """The edits that move a RUN above a COPY, if nothing from there on concerns it."""
+    places = directories(part)
+    for item in part.items:
+        if not copy.index <= item.index < ran.item.index:
+            continue
+        if item.in_trigger or not isinstance(item.instruction, _APART):
+            return ()
+        is_copy = isinstance(item.instruction, ins.Copy)
+        if is_copy and not target_of(file, item, places[item.index]):
+            return ()
+    removes = [each for each in ran.script.commands if each.name == "rm"]
+    if any(not word.text.startswith("/") for each in removes for word in operands(each)):
+        return ()
+    return moved_above(file, ran.item, copy)
 
 
 def _takes_everything(item: Item) -> bool:
@@ -111,15 +155,6 @@ def _first(ran: Ran, known: dict[str, tuple[str, ...]]) -> Command | None:
     for command in ran.script.commands:
         verbs = known.get(command.name)
         if verbs is not None and any(text in verbs for text in texts(command)):
-            return command
-    return None
-
-
-def _requirements(ran: Ran) -> Command | None:
-    for command in ran.script.commands:
-        is_pip = command.name.startswith("pip") or has_run(command, "-m", "pip")
-        wanted = ("-r", "--requirement")
-        if is_pip and "install" in texts(command) and any(t in wanted for t in texts(command)):
             return command
     return None
 
@@ -167,6 +202,74 @@ def update_alone(file: File) -> Iterator[Hit]:
                 updated = ran if not installs else None
 
 
+# Variables that installers are steered by; what they say must stand above.
+_WORD = re.compile(r"\w+")
+_STEERING = re.compile(
+    r"(?i)(apt|debian|deb|dpkg|lang|lc|npm|node|pip|python|yarn|gem|bundle|go|http|https|ftp|no|all"
+    r"|ssl|curl|path|home|user|shell|tz|ld|tmp\w*)(_\w*)?"
+)
+
+
+def settings_before_packages(file: File) -> Iterator[Hit]:
+    """CMD, LABEL, EXPOSE and their kind stand below the RUN that installs packages.
+
+    Builders without BuildKit, docker's old one among them, do every step below a changed
+    instruction anew. An ENV is part of what any builder asks its cache for; one that installing
+    does not use belongs below too.
+
+        ENV APP_VERSION=1.2                                   # no
+        RUN apt-get update && apt-get install -y curl
+
+        RUN apt-get update && apt-get install -y curl
+        ENV APP_VERSION=1.2                                   # yes
+    """
+    for part in file.parts:
+        for item in part.items:
+            if item.in_trigger or not isinstance(item.instruction, _SETTINGS):
+                continue
+            install = _install_below(file, part, item)
+            if install is not None and _may_sink(part, item, install):
+                hint = f"move it below the RUN on line {install.line}"
+                yield file.hit(item, hint=hint, edits=moved_below(file, item, install))
+
+
+_SETTINGS = (
+    ins.Cmd, ins.Entrypoint, ins.Env, ins.Expose, ins.Healthcheck, ins.Label, ins.StopSignal,
+)  # fmt: skip
+
+
+def _install_below(file: File, part: Part, item: Item) -> Item | None:
+    """The last RUN of those below that only install; no other RUN stands before it."""
+    found: Item | None = None
+    for other in part.items:
+        ran = file.ran_at.get(other.index)
+        if other.index < item.index or ran is None:
+            continue
+        if not _first(ran, _SYSTEM) or not _is_independent(ran):
+            break
+        found = other
+    return found
+
+
+def _may_sink(part: Part, item: Item, install: Item) -> bool:
+    """Whether an instruction means the same below `install`."""
+    line = item.instruction
+    between = [each for each in part.items if item.index < each.index <= install.index]
+    if any(type(each.instruction) is type(line) for each in between):
+        return False
+    if isinstance(line, ins.Cmd | ins.Entrypoint | ins.Healthcheck):
+        return not any(isinstance(each.instruction, ins.Shell) for each in between)
+    if "$" in line.original:
+        return False
+    if not isinstance(line, ins.Env):
+        return True
+    names = [name for name, _ in line.pairs]
+    if any(_STEERING.fullmatch(name) for name in names):
+        return False
+    words = {word for each in between for word in _WORD.findall(each.instruction.original)}
+    return words.isdisjoint(names)
+
+
 RULES = (
     lamina(
         "LM1001",
@@ -183,4 +286,11 @@ RULES = (
         context_before_dependencies,
     ),
     lamina("LM1003", "update-alone", WARNING, "the lists of apt may be old", update_alone),
+    lamina(
+        "LM1004",
+        "settings-before-packages",
+        STYLE,
+        "packages are installed anew whenever this changes",
+        settings_before_packages,
+    ),
 )

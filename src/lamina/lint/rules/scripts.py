@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lamina.dockerfile import instructions as ins
 from lamina.lint import shell
 from lamina.lint.command import has, has_flag, texts
+from lamina.lint.edits import merged
 from lamina.lint.file import File, Item, Ran
 from lamina.lint.finding import Hit
 from lamina.lint.pragma import Kind, pragmas
@@ -39,7 +40,7 @@ def consecutive(file: File) -> Iterator[Hit]:
     for item in file.items:
         ran = file.ran_at.get(item.index) if isinstance(item.instruction, ins.Run) else None
         if ran is not None and before is not None and _are_alike(before, ran):
-            yield ran.hit()
+            yield ran.hit(edits=merged(file.source, before, ran))
         else:
             before = ran
 
@@ -59,7 +60,10 @@ def wget_talks(file: File) -> Iterator[Hit]:
             if command.name != "wget" or has_flag(command, *_WGET_QUIET):
                 continue
             if "-nv" not in texts(command):
-                yield ran.hit(command, hint="add --progress=dot:giga, or -q")
+                edits = ran.behind(command.words[0], " --progress=dot:giga")
+                is_named = command.words[0].text == "wget"
+                hint = "add --progress=dot:giga, or -q"
+                yield ran.hit(command, hint=hint, edits=edits if is_named else ())
                 break
 
 

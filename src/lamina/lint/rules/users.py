@@ -54,7 +54,8 @@ def sparse_log(file: File) -> Iterator[Hit]:
             if any(
                 value.isdigit() and len(value) > _HIGH for value in value_of(command, "u", "uid")
             ):
-                yield ran.hit(command, hint="add --no-log-init")
+                edits = ran.behind(command.words[0], " --no-log-init")
+                yield ran.hit(command, hint="add --no-log-init", edits=edits)
                 break
 
 
