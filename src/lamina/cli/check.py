@@ -29,6 +29,8 @@ def check(args: Args, engine: Engine) -> int:
     from lamina.lint.formats import renderer
     from lamina.values import replace
 
+    if args.flag("verify") and not args.flag("fix"):
+        raise args.misused("--verify proves what --fix does: give both")
     if args.given("explain"):
         return _explain(args.texts("explain"))
     render = renderer(args.text("format") or "text")
@@ -41,7 +43,12 @@ def check(args: Args, engine: Engine) -> int:
             from lamina.engine import measuring
 
             place = replace(place, facts=measuring.facts(evidence, place.facts))
-        data = _mended(place, settings) if args.flag("fix") else place.data
+        data = place.data
+        if args.flag("fix"):
+            mended = _mended(args, engine, place, settings)
+            if mended is None:
+                return 1
+            data = mended
         report = examine(data, name=place.name, settings=settings, facts=place.facts)
         if evidence is not None and data == place.data:
             report = measuring.measure(engine, evidence, report)
@@ -80,8 +87,8 @@ def _request(engine: Engine, context: Path, dockerfile: Path) -> BuildRequest:
     return request_of(last.words, last.directory)
 
 
-def _mended(place: Place, settings: Settings) -> bytes:
-    """The text with every certain edit made, also in its file; on standard output for "-"."""
+def _mended(args: Args, engine: Engine, place: Place, settings: Settings) -> bytes | None:
+    """The text with every certain edit made, also in its file; None if --verify refuses it."""
     from lamina.fs import atomic
     from lamina.lint.fix import fix
 
@@ -90,6 +97,13 @@ def _mended(place: Place, settings: Settings) -> bytes:
     data = changed.encode("utf-8", "surrogateescape")
     if place.path is None:
         raise Invalid("--fix cannot write standard input back", hint="name the file")
+    if count and args.flag("verify"):
+        from lamina.cli import verify
+
+        assert place.context is not None  # it has a path
+        request = _request(engine, place.context, place.path)
+        if not verify.prove(engine, request, place.name, (place.data, data)):
+            return None
     if count:
         path = place.path.resolve()  # a link stays one
         before = path.stat()
@@ -184,6 +198,7 @@ FLAGS = (
     Flag("require-label", kind=_LIST, value="name:type", help="A label that images must have"),
     Flag("strict-labels", kind=_BOOL, help="Allow no labels beside the required ones"),
     Flag("trusted-registry", kind=_LIST, value="name", help="Where base images may come from"),
+    Flag("verify", kind=_BOOL, help="With --fix: build both, and write only what makes the same"),
     *(Flag(level, kind=_LIST, value="code", help=f"Call rules {level}") for level in _LEVELS),
 )
 CHECK = Command(

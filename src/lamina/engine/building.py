@@ -23,6 +23,7 @@ from lamina.build.context import (
 from lamina.build.report import Reporter
 from lamina.dockerfile import Dockerfile, parse
 from lamina.dockerfile.ignore import Ignore
+from lamina.engine.spool import spooled
 from lamina.errors import Invalid, NotFound, Unsupported
 from lamina.image import view
 from lamina.oci import reference
@@ -72,7 +73,7 @@ def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryI
     """Build what is asked for, name it, and write its outputs; see `lamina.build`."""
     names = [str(_with_tag(name)) for name in request.names]
     with ExitStack() as stack:
-        spool = stack.enter_context(_spool(engine.root / "build"))
+        spool = stack.enter_context(spooled(engine.root / "build"))
         find = _finder(engine, request.pull, listen)
         graph, contexts, place = _plan(engine, request, spool, stack, find)
         workshop = Workshop(
@@ -137,7 +138,7 @@ def foresee(engine: Engine, request: BuildRequest, path: str) -> tuple[Report, l
     from lamina.build.foresee import readers
 
     with ExitStack() as stack:
-        spool = stack.enter_context(_spool(engine.root / "build"))
+        spool = stack.enter_context(spooled(engine.root / "build"))
         find = _finder(engine, False, lambda event: None)
         graph, contexts, place = _plan(engine, request, spool, stack, find)
         last = report.find(engine.store, place)
@@ -153,7 +154,7 @@ def planned(engine: Engine, request: BuildRequest) -> tuple[Graph, dict[str, Con
     """
     context_of(request)
     with ExitStack() as stack:
-        spool = stack.enter_context(_spool(engine.root / "build"))
+        spool = stack.enter_context(spooled(engine.root / "build"))
         return _plan(
             engine, request, spool, stack, lambda name, platform: engine.image(name, platform)[0]
         )
@@ -179,7 +180,7 @@ def check(engine: Engine, request: BuildRequest) -> Advice:
     from lamina.engine import advising
 
     with ExitStack() as stack:
-        spool = stack.enter_context(_spool(engine.root / "build"))
+        spool = stack.enter_context(spooled(engine.root / "build"))
         context = _open_context(request, spool, stack)
         text, name, _, context = _dockerfile_text(request, context)
         return advising.check(engine, text, name, request.options, context)
@@ -426,37 +427,3 @@ def _from_layout(engine: Engine, name: str, text: str, request: BuildRequest) ->
     platform = request.options.platform or engine.platform
     image = view.load(engine.store.blobs, fitting[0].descriptor, platform=platform)
     return BaseImage(name, image)
-
-
-# -- passing files -------------------------------------------------------------------------
-
-
-@contextmanager
-def _spool(parent: Path) -> Iterator[Path]:
-    """A private directory for what a build needs only while it runs."""
-    from lamina.fs.owner import Owner
-
-    parent.mkdir(parents=True, exist_ok=True)
-    for name in os.listdir(parent):
-        owner = Owner.of_name(name)
-        if owner is None or not owner.alive():
-            _remove(parent, name)
-    place = parent / Owner.this().fresh_name()
-    place.mkdir(mode=0o700)
-    try:
-        yield place
-    finally:
-        _remove(parent, place.name)
-
-
-def _remove(parent: Path, name: str) -> None:
-    """Remove a directory of `parent`; what cannot be removed now is by the next build."""
-    from lamina.fs.root import remove_at
-
-    fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        remove_at(fd, name)
-    except OSError:
-        pass  # perhaps another build was quicker
-    finally:
-        os.close(fd)

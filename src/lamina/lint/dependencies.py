@@ -79,6 +79,14 @@ INSTALLERS = {
 }  # fmt: skip
 
 
+def is_list(path: str) -> bool:
+    """Whether a file of the context looks like a list of dependencies."""
+    name = posixpath.basename(path)
+    if re.fullmatch(r"requirements.*\.txt|constraints.*\.txt", name):
+        return True
+    return any(name in each.lists for each in INSTALLERS.values())
+
+
 def is_pip(command: Command) -> bool:
     """Whether it is `pip install -r FILE`."""
     is_it = command.name.startswith("pip") or has_run(command, "-m", "pip")

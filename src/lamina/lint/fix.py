@@ -52,7 +52,8 @@ def _apart(findings: Sequence[Finding]) -> list[Finding]:
     """The first findings whose edits do not touch one another."""
     taken: list[tuple[tuple[int, int], tuple[int, int]]] = []
     chosen: list[Finding] = []
-    for finding in findings:
+    # What merges RUNs goes first: it may bring what others would add.
+    for finding in sorted(findings, key=lambda finding: not finding.code.startswith("LM11")):
         places = [_ends(edit) for edit in finding.edits]
         if places and not any(a <= d and c <= b for a, b in places for c, d in taken):
             taken += places
