@@ -124,7 +124,7 @@ def sizes(engine: Engine, container: Container) -> Sizes:
     image = 0
     chain = container.parent
     while chain is not None:
-        image += engine.snapshotter.usage(chain)
+        image += engine.snapshotter.usage(chain, with_blobs=True)
         chain = engine.snapshotter.parent(chain)
     return Sizes(engine.snapshotter.draft_usage(container.draft_key), image)
 

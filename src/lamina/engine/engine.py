@@ -48,7 +48,7 @@ class Settings:
     """What the caller chose; the library itself reads no environment."""
 
     root: Path  # the store: blobs, names, snapshots, containers
-    snapshotter: str | None = None  # "overlay" or "copying"; None: what this machine can do
+    snapshotter: str | None = None  # "erofs", "overlay", "copying"; None: the best that works
     runtime: str = "native"
     platform: str | None = None  # of images, when a command does not say; None: this machine's
     remote: Callable[[], RemoteSettings] | None = None  # of registries; asked when one is reached

@@ -32,10 +32,16 @@ def collect(engine: Engine) -> dict[str, str | int]:
     if engine.is_empty:
         return found | {"Snapshotter": engine.settings.snapshotter or "not chosen yet"}
     snapshotter = engine.snapshotter
-    return found | {
+    found |= {
         "Snapshotter": snapshotter.name,
         "Snapshotter chosen": snapshotter.why or "by the settings",
     }
+    forms = snapshotter.forms()
+    if forms.tars:
+        found["Layers kept as tars"] = forms.tars
+        found["Layers extracted"] = forms.extracted
+        found["Bytes of tars beside compressed blobs"] = forms.spare
+    return found
 
 
 def _cgroups() -> str:

@@ -13,13 +13,14 @@ The same nodes give the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 import stat
 import struct
 from collections.abc import Iterable
 
 BLOCK = 512  # bytes
 NAME = 255  # bytes of a name at most
-CHUNKS = 1 << 18  # chunk indexes of one image at most: 2 MiB
+CHUNKS = 1 << 21  # chunk indexes of one image at most: 16 MiB
 
 _BITS = 9  # of BLOCK
 _META = 3  # the block where inodes begin
@@ -104,13 +105,13 @@ def chunks_of(size: int, offset: int, sparse: tuple[tuple[int, int], ...]) -> Ch
 
     Every piece has to begin and end between chunks; the last may end with the file.
     """
-    edges = offset | 1 << (_BITS + _MOST_BITS)
+    edges = 1 << (_BITS + _MOST_BITS)
     for start, length in sparse:
         edges |= start
         if start + length != size:
             edges |= start + length
     bits = (edges & -edges).bit_length() - 1 - _BITS
-    if bits < 0:
+    if bits < 0 or offset % BLOCK:
         return None
     bits = min(bits, max(0, (size - 1).bit_length() - _BITS))
     count = _count(size, bits)
@@ -171,8 +172,9 @@ class _Writer:
             elif content:
                 behind.append(content + bytes(-len(content) % BLOCK))
                 at += len(behind[-1]) // BLOCK
-        _put_super(out, self._root.nid, len(self._order), at, data_size)
-        return out + b"".join(behind)
+        out += b"".join(behind)
+        _put_super(out, self._root.nid, len(self._order), data_size)
+        return out
 
     def _place(self) -> None:
         """Give every inode its number; directories before what is in them, the root first."""
@@ -287,7 +289,9 @@ def _listed(batch: list[tuple[bytes, Node]]) -> bytes:
     return b"".join(parts)
 
 
-def _put_super(out: bytearray, root: int, inodes: int, blocks: int, data_size: int) -> None:
+def _put_super(out: bytearray, root: int, inodes: int, data_size: int) -> None:
+    """The super block, with a digest of the rest as identity: overlayfs remembers files by that."""
+    identity = hashlib.sha256(out).digest()[:16]
     _SUPER.pack_into(
         out,
         1024,
@@ -300,10 +304,10 @@ def _put_super(out: bytearray, root: int, inodes: int, blocks: int, data_size: i
         inodes,
         0,
         0,
-        blocks,
+        len(out) // BLOCK,
         _META,
         0,
-        b"",
+        identity,
         b"",
         _CHUNKED_WITH_DEVICES,
         0,

@@ -152,12 +152,13 @@ class Sketch:
 
     def _sparse(self, entry: Entry, reader: Reader, node: Node) -> None:
         node.chunks = chunks_of(entry.size, entry.offset, entry.sparse or ())
-        self._holes -= entry.size - entry.stored
-        if node.chunks is None or self._holes < 0:
-            raise Leans
-        self._chunks += len(node.chunks.blocks)
+        self._chunks += len(node.chunks.blocks) if node.chunks is not None else CHUNKS + 1
         if self._chunks > CHUNKS:
             raise Leans
+        holes = entry.size - entry.stored
+        if holes > self._holes:
+            return  # without a digest, as when it is extracted
+        self._holes -= holes
         hasher = sha256()
         end = 0
         for at, piece in reader.chunks():

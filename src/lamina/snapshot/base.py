@@ -8,7 +8,7 @@ from pathlib import Path
 from lamina.fs.mounts import RootPlan
 from lamina.oci.digest import ChainID
 from lamina.snapshot.shelf import Shelf
-from lamina.snapshot.snapshotter import Draft, Grafter, Indexer
+from lamina.snapshot.snapshotter import Draft, Forms, Grafter, Indexer
 
 
 class Shelved:
@@ -54,11 +54,14 @@ class Shelved:
     def drafts(self) -> list[str]:
         return self.shelf.drafts()
 
-    def usage(self, chain: ChainID) -> int:
-        return self.shelf.usage(chain)
+    def usage(self, chain: ChainID, *, with_blobs: bool = False) -> int:
+        return self.shelf.usage(chain, with_blobs=with_blobs)
 
     def draft_usage(self, key: str) -> int:
         return self.shelf.draft_usage(key)
+
+    def forms(self) -> Forms:
+        return Forms(len(self.chains()))
 
     def settle(self) -> None:
         self.shelf.settle()

@@ -31,11 +31,12 @@ class Found:
 
 
 def choose(root: Path, *, wanted: str | None = None) -> Snapshotter:
-    """The snapshotter to use in `root`, the best that works there; its `why` says the reason.
+    """The snapshotter to use in `root`, the fastest that works there; its `why` says the reason.
 
-    A root whose trees overlay has made stays with it. What was found is remembered for this boot
-    and user. `wanted` ("erofs", "overlay" or "copying") asks for one by name: Unsupported if it is
-    unknown, or does not work here.
+    That is EROFS where the kernel mounts it from files; by loop devices only if asked for, since
+    each costs milliseconds at every mount. A root whose trees overlay has made stays with it.
+    What was found is remembered for this boot and user. `wanted` ("erofs", "overlay" or
+    "copying") asks for one by name: Unsupported if it is unknown, or does not work here.
     """
     if wanted is not None and wanted not in _NAMES:
         raise Unsupported(
@@ -44,32 +45,38 @@ def choose(root: Path, *, wanted: str | None = None) -> Snapshotter:
     if wanted == "copying":
         return _copying(root, "asked for")
     found = _remembered(root) or _probed(root)
-    if wanted == "overlay" or (wanted is None and found.erofs):
-        return _overlay(root, found, wanted)
-    if found.erofs:
-        raise Unsupported(
-            f"erofs snapshots do not work here: {found.erofs}", hint='use "overlay" or "copying"'
-        )
-    if wanted is None and _has_trees(root / "overlay") and not _has_trees(root / "erofs"):
-        return _overlay(root, found, None, "what is here was made with it")
+    if wanted == "erofs":
+        if found.erofs:
+            raise Unsupported(
+                f"erofs snapshots do not work here: {found.erofs}",
+                hint='use "overlay" or "copying"',
+            )
+        return _erofs(root, found, "asked for")
+    if found.overlay:
+        if wanted:
+            raise Unsupported(
+                f"overlay snapshots do not work here: {found.overlay}", hint='use "copying"'
+            )
+        return _copying(root, found.overlay)
+    if wanted:
+        why = "asked for"
+    elif found.erofs:
+        why = f"overlayfs works here, and EROFS does not: {found.erofs}"
+    elif (first := _first_of(root, "erofs", "overlay")) == "overlay":
+        why = "what is here was made with it"
+    elif first == "erofs":
+        return _erofs(root, found, "what is here was made with it")
+    elif found.by_loop:
+        why = "overlayfs works here, and EROFS only by loop devices, which are slow to mount"
+    else:
+        return _erofs(root, found, "this kernel mounts EROFS from files: layers stay tars")
+    return OverlaySnapshotter(root / "overlay", why=why)
+
+
+def _erofs(root: Path, found: Found, why: str) -> Snapshotter:
     from lamina.snapshot.erofs import ErofsSnapshotter
 
-    how = "by loop devices" if found.by_loop else "from files"
-    why = "asked for" if wanted else f"this kernel mounts EROFS {how}, so layers are not extracted"
     return ErofsSnapshotter(root / "erofs", why=why, by_loop=found.by_loop)
-
-
-def _overlay(root: Path, found: Found, wanted: str | None, why: str = "") -> Snapshotter:
-    if not found.overlay:
-        why = (
-            "asked for" if wanted else why or f"overlayfs works here, and EROFS not: {found.erofs}"
-        )
-        return OverlaySnapshotter(root / "overlay", why=why)
-    if wanted:
-        raise Unsupported(
-            f"overlay snapshots do not work here: {found.overlay}", hint='use "copying"'
-        )
-    return _copying(root, found.overlay)
 
 
 def _copying(root: Path, why: str) -> Snapshotter:
@@ -78,11 +85,18 @@ def _copying(root: Path, why: str) -> Snapshotter:
     return CopyingSnapshotter(root / "copying", why=why)
 
 
-def _has_trees(place: Path) -> bool:
-    try:
-        return any(os.listdir(place / part) for part in ("chains", "drafts"))
-    except FileNotFoundError:
-        return False
+def _first_of(root: Path, *names: str) -> str | None:
+    """The snapshotter that has trees in `root`; of several, the one that was used first."""
+    ages = []
+    for name in names:
+        place = root / name
+        try:
+            if any(os.listdir(place / part) for part in ("chains", "drafts")):
+                # Nothing is made in the place itself but when it is new.
+                ages.append((os.stat(place).st_mtime_ns, name))
+        except FileNotFoundError:
+            continue
+    return min(ages)[1] if ages else None
 
 
 def overlay_fault(root: Path) -> str | None:

@@ -19,7 +19,7 @@ from lamina.fs.mounts import Erofs
 from lamina.oci.digest import ChainID
 from lamina.snapshot.overlay import OverlaySnapshotter
 from lamina.snapshot.shelf import DATA, IMAGE
-from lamina.snapshot.snapshotter import Draft, Indexer
+from lamina.snapshot.snapshotter import Draft, Forms, Indexer
 
 TYPE_CHECKING = False  # what is needed seldom is not imported by every start of a container
 if TYPE_CHECKING:
@@ -83,6 +83,16 @@ class ErofsSnapshotter(OverlaySnapshotter):
             os.rmdir(f"{directory}/tree")
         self.shelf.commit(draft.key, chain)
         return True
+
+    def forms(self) -> Forms:
+        extracted, tars = 0, []
+        for chain in self.chains():
+            try:
+                tars.append(os.stat(f"{self.shelf.chain_directory(chain)}/{DATA}"))
+            except FileNotFoundError:
+                extracted += 1
+        spare = sum(found.st_blocks * 512 for found in tars if found.st_nlink == 1)
+        return Forms(extracted, len(tars), spare)
 
     def _layer(self, directory: str) -> Path | Erofs:
         if os.path.exists(f"{directory}/{IMAGE}"):

@@ -166,11 +166,11 @@ class Shelf:
     def drafts(self) -> list[str]:
         return sorted(self._names("drafts"))
 
-    def usage(self, chain: ChainID) -> int:
-        """Bytes of disk; counted once, for a snapshot does not change."""
+    def usage(self, chain: ChainID, *, with_blobs: bool = False) -> int:
+        """Bytes of disk, see `Snapshotter.usage`."""
         directory = self.chain_directory(chain)
         try:
-            return _usage(directory)
+            return _usage(directory, with_blobs=with_blobs)
         except FileNotFoundError:
             raise NoSnapshot(f'no snapshot "{chain}" here') from None
 
@@ -359,12 +359,14 @@ def _stat(path: str) -> os.stat_result | None:
         return None
 
 
-def _usage(directory: str) -> int:
-    """Bytes of the tree in `directory`, remembered there; of a layer's files, counted each time."""
+def _usage(directory: str, *, with_blobs: bool = False) -> int:
+    """Bytes of the tree in `directory`, counted once, for a snapshot does not change.
+
+    Of a layer that is not extracted, the files count, but not a tar that the store names as well.
+    """
     files = [found for name in (IMAGE, DATA) if (found := _stat(f"{directory}/{name}"))]
     if files:
-        # A tar with another name is a blob of the store, and counts there.
-        return sum(found.st_blocks * 512 for found in files if found.st_nlink == 1)
+        return sum(found.st_blocks * 512 for found in files if with_blobs or found.st_nlink == 1)
     note = f"{directory}/usage"
     try:
         with open(note, encoding="ascii") as file:

@@ -50,6 +50,15 @@ class Draft:
     plan: RootPlan
 
 
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """How the snapshots of one place are kept."""
+
+    extracted: int  # as trees of files
+    tars: int = 0  # as plain tars that an image points into
+    spare: int = 0  # bytes of those tars that the store has as compressed blobs only
+
+
 class Grafter(Protocol):
     """A snapshotter that can make the tree of a layer before the one below it is there."""
 
@@ -166,11 +175,17 @@ class Snapshotter(Protocol):
     def drafts(self) -> list[str]:
         """The key of every draft here, sorted."""
 
-    def usage(self, chain: ChainID) -> int:
-        """Bytes of disk that this snapshot itself takes; counted once, then remembered."""
+    def usage(self, chain: ChainID, *, with_blobs: bool = False) -> int:
+        """Bytes of disk that this snapshot itself takes.
+
+        A plain tar that is a blob of the store, too, counts there unless `with_blobs`.
+        """
 
     def draft_usage(self, key: str) -> int:
         """Bytes of disk that this draft has taken so far; counted each time."""
+
+    def forms(self) -> Forms:
+        """How many layers are kept in which form."""
 
     def settle(self) -> None:
         """Wait until every snapshot's bytes are on the disk, and mark them as trusted for good."""

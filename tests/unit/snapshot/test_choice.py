@@ -25,7 +25,7 @@ def test_overlay_is_chosen_where_it_works_and_leaves_no_trace(tmp_path: Path) ->
     chosen = choose(tmp_path / "snapshots")
     assert chosen.name in ("erofs", "overlay")
     assert os.listdir(tmp_path / "snapshots") == ["choice"]
-    assert "lamina" not in Path("/proc/self/mounts").read_text()
+    assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
 
 
 @works
@@ -59,6 +59,62 @@ def test_a_damaged_note_is_tried_again(tmp_path: Path, note: str) -> None:
     expected = choose(tmp_path).name
     (tmp_path / "choice").write_text(note)
     assert choose(tmp_path).name == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "why"),
+    [
+        (("", "", False), "erofs", "layers stay tars"),
+        (("", "", True), "overlay", "only by loop devices"),
+        (("", "no EROFS", False), "overlay", "no EROFS"),
+        (("no overlay", "no overlay", False), "copying", "no overlay"),
+    ],
+)
+def test_the_fastest_that_works_is_chosen_and_says_why(
+    tmp_path: Path, found: tuple[str, str, bool], expected: str, why: str
+) -> None:
+    tell(tmp_path, *found)
+    chosen = choose(tmp_path)
+    assert chosen.name == expected
+    assert why in chosen.why
+
+
+@pytest.mark.parametrize(
+    ("made_with", "expected"),
+    [
+        (("overlay",), "overlay"),
+        (("erofs",), "erofs"),
+        (("overlay", "erofs"), "overlay"),
+        (("erofs", "overlay"), "erofs"),
+    ],
+)
+def test_a_store_keeps_what_it_was_made_with(
+    tmp_path: Path, made_with: tuple[str, ...], expected: str
+) -> None:
+    for age, name in enumerate(made_with):
+        (tmp_path / name / "chains" / "one").mkdir(parents=True)
+        (tmp_path / name / "drafts").mkdir()
+        os.utime(tmp_path / name, (age, age))
+    tell(tmp_path, "", "", False)
+    chosen = choose(tmp_path)
+    assert (chosen.name, chosen.why) == (expected, "what is here was made with it")
+    assert choose(tmp_path, wanted="overlay").name == "overlay"
+
+
+def test_erofs_by_loop_devices_is_there_for_who_asks(tmp_path: Path) -> None:
+    tell(tmp_path, "", "", True)
+    assert choose(tmp_path, wanted="erofs").name == "erofs"
+    tell(tmp_path, "", "no EROFS", False)
+    with pytest.raises(Unsupported, match="no EROFS"):
+        choose(tmp_path, wanted="erofs")
+
+
+def tell(root: Path, overlay: str, erofs: str, by_loop: bool) -> None:
+    """Let the note say that this was found."""
+    choose(root)
+    note = json.loads((root / "choice").read_text())
+    found = {"overlay": overlay, "erofs": erofs, "loop": by_loop}
+    (root / "choice").write_text(json.dumps({**note, **found}))
 
 
 def test_one_may_be_asked_for_by_name(tmp_path: Path) -> None:
