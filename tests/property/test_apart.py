@@ -159,6 +159,7 @@ CASES = {
     "nothing deleted at the root": ("file:b", "gone:a", True),
     "deleted and made anew": ("dir:a file:a/b", "gone:a dir:a file:a/c", True),
     "made opaque": ("dir:a file:a/b", "dir:a opaque:a/x file:a/c", True),
+    "opaque, and deleted in": ("dir:a file:a/b", "dir:a opaque:a/x gone:a/b", True),
     "deleted below a link": ("dir:b file:b/x symlink:a=b", "dir:a gone:a/x", True),
     "a hard link of its own": ("file:x", "file:a hardlink:b=a", True),
     "a hard link below": ("file:a", "hardlink:b=a", False),

@@ -7,7 +7,8 @@ tree below after all. Those are
 
     a name in a directory that the layer does not bring itself: below it may be a link, or not be
     a hard link to a file that the layer does not bring
-    a name that comes twice, or is deleted after it came
+    a name that comes twice, or is deleted after it came; a directory that hides what is below it
+        after something in it was deleted
     the deletion of all that is below the root; devices and AUFS names that are whiteouts to some
 """
 
@@ -51,6 +52,7 @@ class _Extraction(Extraction):
         self.whiteouts: set[str] = set()
         self.has_root = False
         self._directories = {""}  # that the layer brings, and the root
+        self._opaque: set[str] = set()  # of those, the ones that hide what is below
 
     def add(self, entry: Entry, reader: Reader) -> None:
         path = entry.path
@@ -76,12 +78,16 @@ class _Extraction(Extraction):
                 return
             self._directories.add(path)
             if replaces:
+                self._opaque.add(path)
                 self._hide_below(directory, name)
 
     def _delete(self, directory: str, name: str) -> None:
         """A whiteout, as overlayfs spells it."""
         target = name[len(whiteout.PREFIX) :]
         if name == whiteout.OPAQUE and directory:
+            if any(path.startswith(f"{directory}/") for path in self.whiteouts):
+                raise Leans
+            self._opaque.add(directory)
             above, _, last = directory.rpartition("/")
             self._hide_below(above, last)
             return
@@ -89,10 +95,18 @@ class _Extraction(Extraction):
         strange = name.startswith(whiteout.META_PREFIX) or target in ("", ".", "..")
         if strange or hash(path) in self._made:
             raise Leans
-        if path not in self.whiteouts:
+        # In an opaque directory there is nothing to delete, and overlayfs would list the whiteout.
+        if path not in self.whiteouts and not self._is_hidden(path):
             parent = self._places.open(directory)
             os.mknod(target, stat.S_IFCHR, os.makedev(0, 0), dir_fd=parent)
             self.whiteouts.add(path)
+
+    def _is_hidden(self, path: str) -> bool:
+        while path and self._opaque:
+            path = path.rpartition("/")[0]
+            if path in self._opaque:
+                return True
+        return False
 
     def _hide_below(self, above: str, name: str) -> None:
         """Let nothing of the lower layers be seen in a directory that is here."""
