@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from lamina.engine import layers
-from lamina.engine.shelves import attached, described, offered, read
+from lamina.engine.shelves import COSIGN, attached, described, offered, read
 from lamina.engine.sight import Sight, plain
 from lamina.errors import Corrupt, Invalid, NotFound
 from lamina.image import view
 from lamina.image.view import Image, Layer
+from lamina.layer.limits import TooMuch
 from lamina.oci import media_type as types
 from lamina.oci import platform as platforms
 from lamina.oci.descriptor import Descriptor
+from lamina.oci.digest import Digest
 from lamina.registry import LocalRegistry, Registry
 from lamina.registry.failures import NoManifest
 from lamina.serve.web.shelf import Group, Referrer, Sheet, Tagged
@@ -22,14 +24,14 @@ from lamina.serve.web.shelf import Group, Referrer, Sheet, Tagged
 if TYPE_CHECKING:
     from lamina.layer.entry import Entry
     from lamina.layer.limits import Limits
-    from lamina.oci.digest import Digest
     from lamina.registry.local import LocalRepository
     from lamina.registry.repository import Repository
 
 _FIRST = 8  # tags of a repository on the page of all repositories
 _BATCH = 1000
+_CHUNK = 1 << 20  # bytes
 _REFERRERS = 1000
-_COSIGN = ("sig", "att", "sbom")  # tags "sha256-HEX.sig" (cosign, "Signature Specification")
+_DOCUMENTS = types.MANIFESTS | types.INDEXES | {types.SCHEMA1, types.SCHEMA1_SIGNED}
 
 
 class RegistryShelf:
@@ -116,7 +118,7 @@ class _Place:
         from io import BytesIO
 
         text = str(descriptor.digest)
-        if descriptor.media_type in types.MANIFESTS | types.INDEXES:
+        if descriptor.media_type in _DOCUMENTS:
             return BytesIO(self.repository.read(self.repository.manifest(text)))
         self.repository.blob(text)  # whether it is of this repository at all
         try:
@@ -134,16 +136,44 @@ class _Place:
 
 
 def _read_entries(place: _Place, layer: Layer, limits: Limits) -> Iterator[Entry]:
-    """The entries of a layer as they are read; Corrupt at the end if it is another."""
-    from lamina.layer.pipe import Pipe
+    """The entries of a layer as they are read; Corrupt at the end if its bytes have changed.
+
+    Whether the plain tar is what the config names is left to whoever unpacks it: to hash that too
+    takes a third longer, and somebody waits for the page.
+    """
+    from lamina.layer.compress import decompressed
     from lamina.layer.reader import Reader
 
-    with place.open(layer.descriptor) as stream, Pipe(stream, limits) as pipe:
-        yield from Reader(pipe.read, limits)
-        pipe.drain()
-        if pipe.digest != layer.descriptor.digest:
-            raise Corrupt(f'layer "{layer.descriptor.digest}" is damaged', hint="push it again")
-        layers.check(layer.diff_id, pipe.diff_id, layer.descriptor)
+    digest = layer.descriptor.digest
+    with place.open(layer.descriptor) as stream:
+        stored = _Watched(stream, digest.hasher(), layer.descriptor.size)
+        with decompressed(cast("BinaryIO", stored)) as inner:
+            tar = _Watched(inner, None, limits.plain_size)
+            yield from Reader(tar.read, limits)
+            while tar.read(_CHUNK):
+                pass
+        while stored.read(_CHUNK):
+            pass
+        if Digest.done(stored.hasher) != digest:
+            raise Corrupt(f'layer "{digest}" is damaged', hint="push it again")
+
+
+class _Watched:
+    """A stream that is hashed and may not be longer than `most`."""
+
+    def __init__(self, stream: BinaryIO, hasher: Any, most: int) -> None:
+        self.hasher = hasher
+        self._stream = stream
+        self._left = most
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._stream.read(size)
+        if self.hasher is not None:
+            self.hasher.update(data)
+        self._left -= len(data)
+        if self._left < 0:
+            raise TooMuch("a layer is longer than it may be")
+        return data
 
 
 def _unasked(layer: Layer) -> list[Entry]:
@@ -180,7 +210,7 @@ def _referrers(
     for target in targets:
         for _, text in repository.referrers(str(target), limit=_REFERRERS):
             found.append(described(text, "subject"))
-        for word in _COSIGN:
+        for word in COSIGN:
             tag = f"{target.replace(':', '-')}.{word}"
             try:
                 entry = repository.manifest(tag)

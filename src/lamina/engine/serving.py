@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lamina.serve.settings import Settings
     from lamina.serve.web.shelf import Analyst, Shelf
 
+_ENTRIES = 2_000_000  # of an image in the pages of this machine's own images: some 1.2 GB
 Log = Callable[[dict[str, object]], None]
 
 
@@ -110,7 +111,7 @@ def show(
     with sock:
         place = server.Address(*sock.getsockname()[:2])
         names = _local_names(place.port) if place.is_loopback else None
-        site = Site(StoreShelf(engine.store, engine.asked_platform), Analyst())
+        site = Site(StoreShelf(engine), Analyst(), entries=_ENTRIES)
         app = Alone(site, hosts=lambda host: names is None or host.lower() in names, failed=failed)
         try:
             server.serve(app, sock, ready=lambda: ready(place))

@@ -18,10 +18,12 @@ from lamina.oci import platform as platforms
 from lamina.oci import reference as references
 from lamina.oci.content import Fetcher
 from lamina.oci.descriptor import Descriptor
+from lamina.oci.document import MANIFEST_LIMIT
 from lamina.oci.manifest import Index, Manifest
 from lamina.serve.web.shelf import Document, Group, Referrer, Sheet, Sight, Tagged
 
 if TYPE_CHECKING:
+    from lamina.engine.engine import Engine
     from lamina.image.stack import Node, Stack
     from lamina.layer.entry import Entry
     from lamina.layer.limits import Limits
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from lamina.store import Store
 
 _DAMAGED = (NotFound, Corrupt, Invalid, Unsupported)
+_SCHEMA1 = frozenset({types.SCHEMA1, types.SCHEMA1_SIGNED})
+COSIGN = ("sig", "att", "sbom")  # tags "sha256-HEX.sig" (cosign, "Signature Specification")
 _PACKAGE_FILES = 500  # read for one list of packages
 _PACKAGE_BYTES = 64 << 20  # of all of them
 
@@ -65,9 +69,12 @@ class Analyst:
 class StoreShelf:
     """The images of the store, where who may run this command may see everything."""
 
-    def __init__(self, store: Store, platform: platforms.Platform | None = None) -> None:
-        self._store = store
-        self._platform = platform
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def _store(self) -> Store:
+        return self._engine.store
 
     def holder(self, reference: str) -> str | None:
         return None
@@ -76,7 +83,7 @@ class StoreShelf:
         self, *, query: str, after: str, limit: int, may_see: Callable[[str], bool]
     ) -> list[Group]:
         found: dict[str, list[Tagged]] = {}
-        for one in local.listing(self._store, self._platform, with_sizes=False):
+        for one in self._engine.images(with_sizes=False):
             tagged = _tagged(one)
             repository = _repository(one.named.name)
             if repository > after and query in f"{repository}:{tagged.label}":
@@ -88,7 +95,7 @@ class StoreShelf:
     def tags(self, repository: str, *, after: str, limit: int) -> list[Tagged]:
         found = [
             _tagged(one)
-            for one in local.listing(self._store, self._platform, with_sizes=False)
+            for one in self._engine.images(with_sizes=False)
             if _repository(one.named.name) == repository
         ]
         if not found:
@@ -98,9 +105,11 @@ class StoreShelf:
         ]
 
     def sheet(self, reference: str, platform: str | None) -> Sheet:
+        if self._engine.is_empty:  # none is made only to be looked into
+            raise NotFound(f'no image "{reference}" here')
         store = self._store
         root = store.names.find(reference)
-        wanted = platforms.parse(platform) if platform else self._platform
+        wanted = platforms.parse(platform) if platform else self._engine.asked_platform
         documents, image, problem = read(store.blobs, root, lambda: local.load(store, root, wanted))
         return Sheet(
             reference=reference,
@@ -115,7 +124,7 @@ class StoreShelf:
         )
 
     def close(self) -> None:
-        self._store.close()
+        self._engine.close()
 
     def _entries(self, layer: Layer, limits: Limits) -> Iterable[Entry]:
         from lamina.layer.index import Index as TarIndex
@@ -132,14 +141,18 @@ class StoreShelf:
     def _referrers(self, root: Descriptor, image: Image | None) -> list[Referrer]:
         """Images here whose subject it is, and what its index files beside it."""
         targets = {root.digest} | ({image.descriptor.digest} if image is not None else set())
+        tags = {f"{one.replace(':', '-')}.{word}" for one in targets for word in COSIGN}
         found = attached(image)
         for named in self._store.names.list():
+            tag = named.name.rpartition(":")[2] if named.name is not None else ""
             try:
                 manifest = fetch.manifest(self._store.blobs, named.descriptor)
             except _DAMAGED:
                 continue
             if manifest.subject is not None and manifest.subject.digest in targets:
                 found.append(_referrer(manifest, named.descriptor, "subject"))
+            elif tag in tags:
+                found.append(_referrer(manifest, named.descriptor, f"tag {tag}"))
         return found
 
 
@@ -147,7 +160,7 @@ def read(
     place: Fetcher, root: Descriptor, load: Callable[[], Image]
 ) -> tuple[list[Document], Image | None, Error | None]:
     """The documents that `root` leads to as far as they are there, and the image or why not."""
-    top = fetch.document(place, root)
+    top = _top(place, root)
     kind = "index" if root.media_type in types.INDEXES else "manifest"
     documents = [Document(kind, root.media_type, root.digest, top)]
     try:
@@ -159,6 +172,19 @@ def read(
             raw = fetch.document(place, pointer)
             documents.append(Document(kind, pointer.media_type, pointer.digest, raw))
     return documents, image, None
+
+
+def _top(place: Fetcher, root: Descriptor) -> bytes:
+    """The manifest itself, verified; a signed one of schema 1 has the digest of its payload."""
+    if root.media_type not in _SCHEMA1:
+        return fetch.document(place, root)
+    from lamina.oci import schema1
+
+    with place.open(root) as stream:
+        raw = fetch.read_at_most(stream, MANIFEST_LIMIT)
+    if schema1.digest(raw) != root.digest:
+        raise Corrupt(f'the manifest "{root.digest}" is damaged', hint="push it again")
+    return raw
 
 
 def offered(place: Fetcher, top: Document) -> list[str]:

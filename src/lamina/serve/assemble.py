@@ -84,16 +84,16 @@ def assembled(
             mirrors=mirrors,
             old=Old(keys / "schema1.pem") if settings.schema1 else None,
             forwarded=settings.forwarded,
-            site=_site(pages, doorkeeper) if pages is not None else None,
+            site=_site(settings, pages, doorkeeper) if pages is not None else None,
         )
         stack.callback(app.close)
         yield app
 
 
-def _site(pages: tuple[Shelf, Analyst], doorkeeper: Access) -> Site:
+def _site(settings: Settings, pages: tuple[Shelf, Analyst], doorkeeper: Access) -> Site:
     from lamina.serve.web.site import Site
 
-    return Site(*pages, access=doorkeeper)
+    return Site(*pages, access=doorkeeper, entries=settings.web_entries)
 
 
 def access(settings: Settings, keys: Path) -> Access:

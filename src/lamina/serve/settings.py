@@ -55,6 +55,7 @@ class Settings:
     forwarded: bool = False  # believe the X-Forwarded headers of a proxy
     warning: str | None = None
     web: bool = False  # pages for people below /ui/
+    web_entries: int = 400_000  # of an image that they read
     sparse: bool = False
     schema1: bool = False  # speak it with clients that know nothing newer
     grace: float = _DAY  # seconds
@@ -87,6 +88,7 @@ def load(path: Path) -> Settings:
 def read(found: Mapping[str, Any], *, base: Path) -> Settings:
     """The settings of a TOML document; paths in it are relative to `base`."""
     top = Table(found, "", base)
+    web = top.table("web")
     server, registry, gc = top.table("server"), top.table("registry"), top.table("gc")
     settings = Settings(
         address=Address.parse(server.text("address", "127.0.0.1:5000")),
@@ -96,7 +98,8 @@ def read(found: Mapping[str, Any], *, base: Path) -> Settings:
         access_log=server.boolean("access-log", True),
         forwarded=server.boolean("forwarded", False),
         warning=_warning(server),
-        web=top.table("web").boolean("enabled", False),
+        web=web.boolean("enabled", False),
+        web_entries=int(web.number("entries", 400_000)),
         sparse=registry.boolean("sparse", False),
         schema1=registry.boolean("schema1", False),
         grace=gc.seconds("grace", _DAY),

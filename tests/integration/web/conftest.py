@@ -33,7 +33,7 @@ def faults() -> list[Exception]:
 @pytest.fixture
 def pages(engine: Engine, faults: list[Exception]) -> Iterator[Client]:
     """The pages of the store."""
-    site = Site(StoreShelf(engine.store, engine.platform), Analyst())
+    site = Site(StoreShelf(engine), Analyst())
     app = Alone(site, failed=faults.append)
     with Running(app) as server:
         yield Client(server.url)

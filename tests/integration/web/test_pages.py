@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -9,6 +10,8 @@ from tests.pictures import keep, picture, shop
 from tests.registries import Client, Reply
 
 from lamina.engine import Engine
+from lamina.oci import media_type as types
+from lamina.oci.descriptor import Descriptor
 from lamina.testing.images import index
 
 
@@ -218,3 +221,24 @@ def test_nothing_can_be_changed(pages: Client) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         refused = pages(method, "/")
         assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_what_has_the_image_as_its_subject_is_listed(pages: Client, engine: Engine) -> None:
+    made = shop()
+    keep(engine.store, made, "shop:1")
+    config = engine.store.blobs.put(b"{}")
+    document = {
+        "schemaVersion": 2,
+        "mediaType": types.OCI_MANIFEST,
+        "artifactType": "application/x.signature",
+        "config": {"mediaType": types.OCI_EMPTY, "digest": config, "size": 2},
+        "layers": [],
+        "subject": made.root.to_json(),
+        "annotations": {"signer": "<me>"},
+    }
+    raw = json.dumps(document).encode()
+    engine.store.names.keep(Descriptor(types.OCI_MANIFEST, engine.store.blobs.put(raw), len(raw)))
+    found = rows(page(pages, "signatures?ref=shop:1"))
+    assert len(found) == 2
+    assert found[1].startswith("application/x.signature")
+    assert found[1].endswith("signer &lt;me&gt;")

@@ -15,7 +15,7 @@ from lamina.layer.limits import Limits, TooMuch
 from lamina.serve.web.shelf import Sheet, Sight
 from lamina.values import dataclass
 
-ENTRIES = 400_000  # of one image, and of all that are kept: some 400 MB
+ENTRIES = 400_000  # of one image, and of all that are kept: some 250 MB
 KEPT = 16  # images
 _WEIGHT = 128 << 20  # bytes of names, links and attributes of one image
 _PLAIN = 64 << 30  # bytes of a layer's tar that are read for a page
@@ -56,28 +56,39 @@ class Looks:
         self._limit = entries
         self._count = kept
         self._held: OrderedDict[str, Look] = OrderedDict()
+        self._lock = threading.Lock()
         self._reading = threading.Lock()
 
     def of(self, sheet: Sheet) -> Look:
         """The image of `sheet`, read now if it is not kept; raises why it is no image."""
         if sheet.sight is None:
             raise sheet.problem or Unsupported(f'"{sheet.reference}" is no image')
+        look = self._known(sheet.key)
+        if look is not None:
+            return look
         with self._reading:
-            look = self._held.pop(sheet.key, None)
+            look = self._known(sheet.key)  # read by somebody while we waited
             if look is None:
                 look = self._read(sheet, sheet.sight)
-            # What is missing may come; what is too large stays so.
-            if look.broken is None or isinstance(look.broken.error, TooMuch):
-                self._held[sheet.key] = look
-                self._shrink()
+                # What is missing may come; what is too large stays so.
+                if look.broken is None or isinstance(look.broken.error, TooMuch):
+                    self._hold(sheet.key, look)
         return look
 
-    def _shrink(self) -> None:
-        def entries() -> int:
-            return sum(look.timeline.entries for look in self._held.values())
+    def _known(self, key: str) -> Look | None:
+        with self._lock:
+            look = self._held.get(key)
+            if look is not None:
+                self._held.move_to_end(key)
+            return look
 
-        while len(self._held) > 1 and (len(self._held) > self._count or entries() > self._limit):
-            self._held.popitem(last=False)
+    def _hold(self, key: str, look: Look) -> None:
+        with self._lock:
+            held = self._held
+            held[key] = look
+            entries = sum(one.timeline.entries for one in held.values())
+            while len(held) > 1 and (len(held) > self._count or entries > self._limit):
+                entries -= held.popitem(last=False)[1].timeline.entries
 
     def _read(self, sheet: Sheet, sight: Sight) -> Look:
         timeline = Timeline()

@@ -9,7 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from lamina.errors import Denied, Error
+from lamina.errors import Denied, Error, Unavailable
 from lamina.serve import errors
 from lamina.serve.access import Access, InThread
 from lamina.serve.answer import Answer, of_bytes
@@ -17,11 +17,11 @@ from lamina.serve.errors import NotHere, Unauthorized, WrongMethod
 from lamina.serve.request import NOBODY, Gone, Receive, Request, Scope, Send
 from lamina.serve.rights import Action
 from lamina.serve.web.links import Query
-from lamina.serve.web.looks import Looks
+from lamina.serve.web.looks import ENTRIES, Looks
 from lamina.serve.web.pages import Desk, Page, compare, document, file, image, images, waste
 from lamina.serve.web.shelf import Analyst, Shelf
 
-_THREADS = 2  # for pages: what takes long in them must not keep the others waiting
+_THREADS = 4  # for pages: what takes long in them must not keep blobs waiting
 _PAGES: dict[str, Callable[[Desk, Query], Page | Answer]] = {
     "": images.images,
     "tags": images.tags,
@@ -56,11 +56,18 @@ _HEADERS = {
 class Site:
     """All pages of one shelf. Without `access` everything may be seen by whoever can ask."""
 
-    def __init__(self, shelf: Shelf, analyst: Analyst, *, access: Access | None = None) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        analyst: Analyst,
+        *,
+        access: Access | None = None,
+        entries: int = ENTRIES,
+    ) -> None:
         self._shelf = shelf
         self._analyst = analyst
         self._access = access
-        self._looks = Looks()
+        self._looks = Looks(entries=entries)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="pages")
 
     async def answer(self, request: Request, path: str, in_judge: InThread) -> Answer:
@@ -111,8 +118,12 @@ class Site:
     def _refused(self, error: Error) -> Answer:
         """The page that says what is wrong."""
         told = errors.refusal(error)
-        # A list or an image that is damaged is what people come to look for: it is said.
-        values = {"message": error.message, "hint": error.hint, "page": "error"}
+        # What is wrong with an image is what people look for. What is wrong with this machine is
+        # for its log, where strangers ask.
+        is_ours = isinstance(error, Unavailable) and self._access is not None
+        message = "the registry has failed: try again later" if is_ours else error.message
+        hint = None if is_ours else error.hint
+        values = {"message": message, "hint": hint, "page": "error"}
         found = _rendered(Page("error.html", values, told.status))
         if isinstance(error, Unauthorized):
             # Browsers know passwords, and no tokens.

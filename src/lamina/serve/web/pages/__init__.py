@@ -47,7 +47,7 @@ class Slice:
         return (self.number - 1) * SIZE + 1
 
 
-SIZE = 500  # rows of a page
+SIZE = 250  # rows of a page
 
 
 def cut(found: Sequence[T], query: Query) -> tuple[Sequence[T], Slice]:

@@ -62,21 +62,20 @@ def signatures(desk: Desk, query: Query) -> Page:
     found = place(desk, query)
     sheet = found if isinstance(found, Sheet) else found.sheet
     head = about(found, "signatures") if not isinstance(found, Sheet) else None
-    keys, problem = _keys(sheet)
+    signers, problem = keys(sheet.documents[0])
     values = {
         **(head or {"page": "signatures", "place": None, "sheet": sheet}),
         "platform": query.text("platform"),
         "referrers": sheet.referrers(),
-        "keys": keys,
+        "keys": signers,
         "problem": problem,
         "holder": desk.shelf.holder(sheet.reference),
     }
     return Page("signatures.html", values)
 
 
-def _keys(sheet: Sheet) -> tuple[list[tuple[str, str]], str]:
+def keys(first: Document) -> tuple[list[tuple[str, str]], str]:
     """IDs and types of the keys that signed a schema 1 manifest, or what is wrong with it."""
-    first = sheet.documents[0]
     if first.media_type not in (types.SCHEMA1, types.SCHEMA1_SIGNED):
         return [], ""
     from lamina.oci import schema1
