@@ -98,6 +98,25 @@ def test_the_slider_tells_added_changed_deleted_and_hidden_apart(
         assert row.startswith(start)
 
 
+def test_the_slider_can_leave_a_directory_behind(pages: Client, engine: Engine) -> None:
+    keep(engine.store, shop(), "shop:1")
+    early = page(pages, "image?ref=shop:1&at=1&dir=app")
+    assert "There is no such directory after instruction 1." in early
+    gone = page(pages, "image?ref=shop:1&at=4&dir=usr/share/doc")
+    assert [row.split(" ")[:2] for row in rows(gone)[1:]] == [["H", "a/"], ["H", "b/"]]
+    assert pages("GET", "/image?ref=shop:1&at=1&dir=never").status == 404
+
+
+def test_a_long_history_is_shown_around_the_chosen_instruction(
+    pages: Client, engine: Engine
+) -> None:
+    keep(engine.store, picture([(f"ENV A={n}", None) for n in range(3000)]), "long:1")
+    html = page(pages, "image?ref=long:1&at=1500")
+    assert html.count('class="at"') == 400
+    assert 'max="3000" value="1500"' in html
+    assert "ENV A=1499<" in html
+
+
 def test_only_what_an_instruction_touched(pages: Client, engine: Engine) -> None:
     keep(engine.store, shop(), "shop:1")
     found = rows(page(pages, "image?ref=shop:1&at=5&only=1"))[1:]

@@ -26,6 +26,7 @@ _KINDS = {
     BLOCK: S_IFBLK,
     FIFO: S_IFIFO,
 }
+_AROUND = 200  # instructions shown before and after the chosen one
 _TEXT = 2000  # characters of an instruction
 
 
@@ -72,6 +73,7 @@ class Place:
     at: int  # the instruction
     depth: int  # how many layers lie there then, as far as they can be read
     platform: str
+    step_at: Mapping[int, int]  # layer -> instruction
 
     def to(self, page: str, /, **values: object) -> str:
         """The address of another page of the same image at the same instruction."""
@@ -80,7 +82,7 @@ class Place:
 
     def step_of(self, layer: int | None) -> int | None:
         """The instruction that made a layer."""
-        return next((one.number for one in self.steps if layer and one.layer == layer), None)
+        return self.step_at.get(layer) if layer else None
 
 
 def place(desk: Desk, query: Query) -> Place | Sheet:
@@ -93,7 +95,8 @@ def place(desk: Desk, query: Query) -> Place | Sheet:
     steps = _steps(look, sheet)
     at = query.number("at", len(steps), least=min(1, len(steps)), most=len(steps))
     depth = sum(1 for one in steps[:at] if one.layer is not None)
-    return Place(sheet, look, steps, at, min(depth, look.timeline.depth), platform)
+    step_at = {one.layer: one.number for one in steps if one.layer is not None}
+    return Place(sheet, look, steps, at, min(depth, look.timeline.depth), platform, step_at)
 
 
 def need_place(desk: Desk, query: Query) -> Place:
@@ -111,17 +114,18 @@ def image(desk: Desk, query: Query) -> Page:
         return Page("document.html", plain(found, query.text("platform")))
     only = query.flag("only")
     with found.look.lock:
-        path = query.text("dir").strip("/") or "."
-        path = found.look.timeline.resolve(path, found.depth)
+        path, is_there = _directory(found, query.text("dir").strip("/") or ".")
         lines = _lines(found, path, only=only)
         moment = found.look.timeline.moment(found.depth)
         total = moment.sizes.get(".", 0)
     rows, part = cut(lines, query)
     values = {
         **about(found, "image"),
-        "steps": found.steps,
+        "steps": found.steps[max(0, found.at - _AROUND) : found.at + _AROUND],
+        "count": len(found.steps),
         "largest": max((one.stored for one in found.steps), default=0),
         "dir": path,
+        "is_there": is_there,
         "crumbs": crumbs(path),
         "lines": rows,
         "part": part,
@@ -131,6 +135,17 @@ def image(desk: Desk, query: Query) -> Page:
         "step": found.steps[found.at - 1] if found.steps else None,
     }
     return Page("image.html", values)
+
+
+def _directory(found: Place, path: str) -> tuple[str, bool]:
+    """Where `path` leads, and whether it does so after this instruction and not another only."""
+    timeline = found.look.timeline
+    try:
+        return timeline.resolve(path, found.depth), True
+    except NotFound:
+        if not timeline.versions(path):
+            raise
+        return path, False
 
 
 def about(found: Place, page: str) -> dict[str, object]:
@@ -219,9 +234,8 @@ def _lines(found: Place, path: str, *, only: bool) -> list[Line]:
     marks: Mapping[str, Mark] = moment.marks if is_own else {}
     counts: Mapping[str, Counts] = moment.counts if is_own else {}
     shown = {**timeline.children(path, depth), **(timeline.removed(path, depth) if is_own else {})}
-    steps = {one.layer: one.number for one in found.steps if one.layer is not None}
     lines = [
-        _line(one, node, marks.get(one), counts.get(one), moment.sizes, steps)
+        _line(one, node, marks.get(one), counts.get(one), moment.sizes, found.step_at)
         for one, node in shown.items()
         if not only or one in marks or one in counts
     ]
