@@ -17,7 +17,6 @@ TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.image.view import Layer
     from lamina.layer.entry import Entry
-    from lamina.layer.limits import Limits
     from lamina.oci.descriptor import Descriptor
     from lamina.store import Store
 
@@ -40,8 +39,8 @@ class Sizes:
         return cls(plain, sum(entry.size for entry in entries if entry.type == "file"))
 
 
-def entries(store: Store, layer: Layer, limits: Limits | None = None) -> Sequence[Entry]:
-    """The layer's tar, entry by entry; read now, within `limits`, if nobody has before.
+def entries(store: Store, layer: Layer) -> Sequence[Entry]:
+    """The layer's tar, entry by entry; read now if nobody has read it before.
 
     NotFound if the blob is not here; WrongLayer if it is not what the config names.
     """
@@ -53,7 +52,7 @@ def entries(store: Store, layer: Layer, limits: Limits | None = None) -> Sequenc
             return index.decode(known)
         except Corrupt:
             pass  # of an older form, or damaged: the layer itself has the truth
-    return _learn(store, layer, limits)[0]
+    return _learn(store, layer)[0]
 
 
 def sizes(store: Store, layer: Layer) -> Sizes:
@@ -72,14 +71,12 @@ def sizes(store: Store, layer: Layer) -> Sizes:
     return found
 
 
-def _learn(
-    store: Store, layer: Layer, limits: Limits | None = None
-) -> tuple[Sequence[Entry], Sizes]:
+def _learn(store: Store, layer: Layer) -> tuple[Sequence[Entry], Sizes]:
     """Read a layer from end to end, and keep what is in it."""
     from lamina.transfer.tarball import learn
 
     with store.blobs.open(layer.descriptor) as stream:
-        learnt = learn(stream, limits=limits)
+        learnt = learn(stream)
     check(layer.diff_id, learnt.diff_id, layer.descriptor)
     digest, plain = layer.descriptor.digest, learnt.plain_size
     try:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
-from lamina.engine import layers
+from lamina.engine import contents
 from lamina.engine.shelves import COSIGN, attached, described, offered, read
 from lamina.engine.sight import Sight, plain
 from lamina.errors import Corrupt, Invalid, NotFound
 from lamina.image import view
 from lamina.image.view import Image, Layer
-from lamina.layer.limits import TooMuch
 from lamina.oci import media_type as types
 from lamina.oci import platform as platforms
 from lamina.oci.descriptor import Descriptor
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 _FIRST = 8  # tags of a repository on the page of all repositories
 _BATCH = 1000
-_CHUNK = 1 << 20  # bytes
 _REFERRERS = 1000
 _DOCUMENTS = types.MANIFESTS | types.INDEXES | {types.SCHEMA1, types.SCHEMA1_SIGNED}
 
@@ -104,8 +102,8 @@ class RegistryShelf:
         digest = layer.descriptor.digest
         if isinstance(self._registry, LocalRegistry):
             place.repository.blob(str(digest))
-            return layers.entries(self._registry.store, layer, limits)
-        return _read_entries(place, layer, limits)
+            return contents.kept(self._registry.store, layer, limits)
+        return contents.read(place, layer, limits)
 
 
 class _Place:
@@ -133,47 +131,6 @@ class _Place:
         """The plain tar of a layer."""
         with self.open(layer.descriptor) as stream, plain(stream) as found:
             yield found
-
-
-def _read_entries(place: _Place, layer: Layer, limits: Limits) -> Iterator[Entry]:
-    """The entries of a layer as they are read; Corrupt at the end if its bytes have changed.
-
-    Whether the plain tar is what the config names is left to whoever unpacks it: to hash that too
-    takes a third longer, and somebody waits for the page.
-    """
-    from lamina.layer.compress import decompressed
-    from lamina.layer.reader import Reader
-
-    digest = layer.descriptor.digest
-    with place.open(layer.descriptor) as stream:
-        stored = _Watched(stream, digest.hasher(), layer.descriptor.size)
-        with decompressed(cast("BinaryIO", stored)) as inner:
-            tar = _Watched(inner, None, limits.plain_size)
-            yield from Reader(tar.read, limits)
-            while tar.read(_CHUNK):
-                pass
-        while stored.read(_CHUNK):
-            pass
-        if Digest.done(stored.hasher) != digest:
-            raise Corrupt(f'layer "{digest}" is damaged', hint="push it again")
-
-
-class _Watched:
-    """A stream that is hashed and may not be longer than `most`."""
-
-    def __init__(self, stream: BinaryIO, hasher: Any, most: int) -> None:
-        self.hasher = hasher
-        self._stream = stream
-        self._left = most
-
-    def read(self, size: int = -1, /) -> bytes:
-        data = self._stream.read(size)
-        if self.hasher is not None:
-            self.hasher.update(data)
-        self._left -= len(data)
-        if self._left < 0:
-            raise TooMuch("a layer is longer than it may be")
-        return data
 
 
 def _unasked(layer: Layer) -> list[Entry]:

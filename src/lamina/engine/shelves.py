@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from lamina import analysis
-from lamina.engine import layers, local
+from lamina.engine import contents, local
 from lamina.engine.sight import is_same
 from lamina.engine.sight import local as local_sight
 from lamina.errors import Corrupt, Error, Invalid, NotFound, Unsupported
 from lamina.image import fetch, select
-from lamina.image.view import Image, Layer
+from lamina.image.view import Image
 from lamina.oci import media_type as types
 from lamina.oci import platform as platforms
 from lamina.oci import reference as references
@@ -25,8 +25,6 @@ from lamina.serve.web.shelf import Document, Group, Referrer, Sheet, Sight, Tagg
 if TYPE_CHECKING:
     from lamina.engine.engine import Engine
     from lamina.image.stack import Node, Stack
-    from lamina.layer.entry import Entry
-    from lamina.layer.limits import Limits
     from lamina.oci.config import ImageConfig
     from lamina.oci.digest import DiffID
     from lamina.store import Store
@@ -118,25 +116,13 @@ class StoreShelf:
             sight=local_sight(store, image) if image is not None else None,
             problem=problem,
             platforms=offered(store.blobs, documents[0]),
-            entries=self._entries,
+            entries=lambda layer, limits: contents.kept(store, layer, limits),
             seconds=_seconds(store, image),
             referrers=lambda: self._referrers(root, image),
         )
 
     def close(self) -> None:
         self._engine.close()
-
-    def _entries(self, layer: Layer, limits: Limits) -> Iterable[Entry]:
-        from lamina.layer.index import Index as TarIndex
-
-        known = self._store.indexes.get(layer.diff_id)
-        if known is not None:
-            try:
-                # Not decoded at once: how many there are is to be asked first.
-                return _whole(TarIndex.from_bytes(known))
-            except Corrupt:
-                pass
-        return layers.entries(self._store, layer, limits)
 
     def _referrers(self, root: Descriptor, image: Image | None) -> list[Referrer]:
         """Images here whose subject it is, and what its index files beside it."""
@@ -234,14 +220,6 @@ def described(text: str, how: str) -> Referrer:
     return Referrer(
         how, found.artifact_type or found.media_type, found.digest, found.size, found.annotations
     )
-
-
-def _whole(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """The entries; Corrupt where the index that they come from is damaged."""
-    try:
-        yield from entries
-    except (ValueError, KeyError, TypeError) as error:
-        raise Corrupt("a layer's index is damaged", hint="pull or build the image again") from error
 
 
 def _seconds(store: Store, image: Image | None) -> dict[DiffID, float]:

@@ -21,7 +21,6 @@ from lamina.values import dataclass
 if TYPE_CHECKING:
     from lamina.layer.compress import Kind
     from lamina.layer.entry import Entry
-    from lamina.layer.limits import Limits
     from lamina.snapshot.snapshotter import Snapshotter
     from lamina.store import Store
     from lamina.store.ingest import Ingest
@@ -150,22 +149,19 @@ class _Hashing:
         return Digest.done(self._hash)
 
 
-def learn(stream: BinaryIO, kind: Kind | None = None, *, limits: Limits | None = None) -> Learnt:
+def learn(stream: BinaryIO, kind: Kind | None = None) -> Learnt:
     """Read a layer's blob to its end, for its digests and entries; sniffed where `kind` is None."""
     from lamina.layer.compress import decompressed
-    from lamina.layer.limits import DEFAULT
     from lamina.layer.reader import read_index
-
-    limits = limits or DEFAULT
 
     stored = _Hashing(stream)
     if kind == "none":
-        entries = read_index(cast("BinaryIO", stored), limits)
+        entries = read_index(cast("BinaryIO", stored))
         digest = stored.finish()
         return Learnt(digest, stored.size, DiffID(digest), stored.size, entries)
     with decompressed(cast("BinaryIO", stored), kind) as inner:
         plain = _Hashing(inner)
-        entries = read_index(cast("BinaryIO", plain), limits)
+        entries = read_index(cast("BinaryIO", plain))
         diff_id = plain.finish()
     return Learnt(stored.finish(), stored.size, DiffID(diff_id), plain.size, entries)
 

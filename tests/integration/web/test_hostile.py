@@ -131,6 +131,31 @@ def test_a_layer_that_is_lost_after_it_was_looked_at(pages: Client, engine: Engi
         assert b"is not in the store" in found.body
 
 
+def test_a_damaged_index_is_said(pages: Client, engine: Engine) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for number in range(3000):
+            archive.addfile(tarfile.TarInfo(f"{number}"))
+    out.seek(0)
+    engine.import_tar(out, "many:1")
+    diff_id = engine.image("many:1")[1].layers[0].diff_id
+    known = engine.store.indexes.get(diff_id)
+    assert known is not None
+    broken = known[:100] + bytes(40) + known[140:]
+    with engine.store.database.transaction() as connection:
+        connection.execute("DELETE FROM indexes")
+    engine.store.indexes.put(diff_id, broken)
+    html = pages("GET", "/image?ref=many:1").body.decode()
+    assert "Layer 1 cannot be shown: a layer&#39;s index is damaged" in html
+
+
+def test_a_layer_that_nobody_has_read_is_read_for_the_page(pages: Client, engine: Engine) -> None:
+    keep(engine.store, shop(), "shop:1")
+    _, image = engine.image("shop:1")
+    assert not engine.store.indexes.has(image.layers[0].diff_id)
+    assert b"os-release" in pages("GET", "/image?ref=shop:1&dir=etc").body
+
+
 def test_a_missing_config_leaves_the_manifest(pages: Client, engine: Engine) -> None:
     keep(engine.store, shop(), "shop:1")
     _, image = engine.image("shop:1")
