@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -27,10 +28,11 @@ def lacking() -> str | None:
 
 
 class Browser:
-    """One window, without a screen; a context manager. `home` is for what it writes."""
+    """One window, without a screen; a context manager."""
 
-    def __init__(self, home: Path, *, dark: bool = False, size: tuple[int, int] = (1400, 1000)):
-        self._home = home
+    def __init__(self, *, dark: bool = False, size: tuple[int, int] = (1400, 1000)):
+        # A short path, for chromium makes a socket below it.
+        self._home = Path(tempfile.mkdtemp(prefix="browser-"))
         self._dark = dark
         self._size = size
         self._http = urllib3.PoolManager(retries=False, timeout=60)
@@ -86,6 +88,7 @@ class Browser:
             self._driver.wait()
             assert self._driver.stdout is not None
             self._driver.stdout.close()
+            shutil.rmtree(self._home, ignore_errors=True)
 
     def open(self, url: str) -> None:
         self._ask("POST", "/url", {"url": url})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from tests.browser import KEYS, Browser, lacking
 from tests.pictures import keep, shop
@@ -20,12 +18,10 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_a_walk_through_the_pages(
-    pages: Client, engine: Engine, tmp_path: Path, dark: bool
-) -> None:
+def test_a_walk_through_the_pages(pages: Client, engine: Engine, dark: bool) -> None:
     keep(engine.store, shop("1"), "shop:1")
     keep(engine.store, shop("2"), "shop:2")
-    with Browser(tmp_path, dark=dark) as browser:
+    with Browser(dark=dark) as browser:
         browser.open(f"{pages.url}/")
         assert browser.text("h1") == "Images"
         browser.click("=1")
@@ -68,9 +64,9 @@ def test_a_walk_through_the_pages(
         assert [url for url in asked if not url.startswith(f"{pages.url}/")] == []
 
 
-def test_images_that_mean_harm_do_none(pages: Client, engine: Engine, tmp_path: Path) -> None:
+def test_images_that_mean_harm_do_none(pages: Client, engine: Engine) -> None:
     keep(engine.store, hostile(), "evil:1")
-    with Browser(tmp_path) as browser:
+    with Browser() as browser:
         for address in (
             "image?ref=evil:1&at=1",
             "waste?ref=evil:1",
@@ -86,21 +82,19 @@ def test_images_that_mean_harm_do_none(pages: Client, engine: Engine, tmp_path: 
 
 
 def test_the_first_stop_of_the_tabulator_skips_to_the_content(
-    pages: Client, engine: Engine, tmp_path: Path
+    pages: Client, engine: Engine
 ) -> None:
     keep(engine.store, shop("1"), "shop:1")
-    with Browser(tmp_path) as browser:
+    with Browser() as browser:
         browser.open(f"{pages.url}/image?ref=shop:1")
         browser.type("body", KEYS["tab"])
         assert browser.run("return document.activeElement.className") == "skip"
         assert browser.run("return document.activeElement.getBoundingClientRect().left") >= 0
 
 
-def test_a_narrow_window_does_not_scroll_sideways(
-    pages: Client, engine: Engine, tmp_path: Path
-) -> None:
+def test_a_narrow_window_does_not_scroll_sideways(pages: Client, engine: Engine) -> None:
     keep(engine.store, shop("1"), "shop:1")
-    with Browser(tmp_path, size=(500, 900)) as browser:
+    with Browser(size=(500, 900)) as browser:
         for address in (
             "",
             "image?ref=shop:1",
