@@ -12,7 +12,7 @@ from lamina.fs import syscalls
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     Image = tuple[str, str, bool]  # of metadata, the file with the data, whether by loop devices
 
@@ -27,39 +27,91 @@ _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def overlay(
-    lower: Sequence[str | Image], upper: str | None, work: str | None, attributes: int = 0
+    lower: Sequence[str | Image],
+    upper: str | None,
+    work: str | None,
+    attributes: int = 0,
+    *,
+    attached: bool = False,
 ) -> int:
     """A new overlay mount, `lower` topmost first; caller closes. OSError as the kernel's.
 
-    Directories are named by descriptor: no path is too long for fsconfig(2), and none needs the
-    escaping of ":" and ",". An `Image` is mounted for this use (detached mounts as layers: Linux
-    6.15).
+    An `Image` is mounted for this use alone. Before Linux 6.15 what lies below an overlay has to
+    be attached somewhere: so it is for a moment, in a namespace of its own, if there is no other
+    way or `attached` says so.
     """
-    held: list[int] = []
+    if not attached:
+        try:
+            return _overlay(lower, upper, work, attributes)
+        except OSError as error:
+            if error.errno != errno.EINVAL or all(isinstance(path, str) for path in lower):
+                raise
+    return _aside(lambda: _overlay(lower, upper, work, attributes, attached=True))
 
-    def name(path: str | Image) -> str:
-        held.append(os.open(path, _DIRECTORY) if isinstance(path, str) else erofs(path))
-        return f"/proc/self/fd/{held[-1]}"
 
+def _overlay(
+    lower: Sequence[str | Image],
+    upper: str | None,
+    work: str | None,
+    attributes: int,
+    *,
+    attached: bool = False,
+) -> int:
+    """`overlay`; if `attached`, each image is mounted where it lies, in a namespace for that.
+
+    Directories are named by descriptor: no path is too long for fsconfig(2), and none needs the
+    escaping of ":" and ",".
+    """
+    paths = [path for path in (*lower, upper, work) if isinstance(path, str)]
+    held: dict[str | Image, int] = {}
+    context = syscalls.fsopen("overlay")
     try:
-        context = syscalls.fsopen("overlay")
-        held.append(context)
-        _add_lowers(context, [name(path) for path in lower])
+        for path in paths:
+            held[path] = os.open(path, _DIRECTORY)
+        for image in lower:
+            if not isinstance(image, str) and image not in held:
+                held[image] = erofs(image)
+                if attached:
+                    attach(held[image], os.path.dirname(image[0]))
+        names = {path: f"/proc/self/fd/{fd}" for path, fd in held.items()}
+        _add_lowers(context, [names[path] for path in lower])
         if upper is not None:
-            syscalls.fsconfig_string(context, "upperdir", name(upper))
+            syscalls.fsconfig_string(context, "upperdir", names[upper])
         if work is not None:
-            syscalls.fsconfig_string(context, "workdir", name(work))
+            syscalls.fsconfig_string(context, "workdir", names[work])
         for key, value in _OVERLAY_OPTIONS:
             syscalls.fsconfig_string(context, key, value)
         # One device number for all files, where they come from several file systems: programs
         # that stay on one would pass over every file of the others. Nothing of it is stored.
-        is_mixed = not all(isinstance(path, str) for path in lower)
+        is_mixed = any(not isinstance(path, str) for path in lower)
         syscalls.fsconfig_string(context, "xino", "on" if is_mixed else "off")
         syscalls.fsconfig_create(context)
         return syscalls.fsmount(context, attributes)
     finally:
-        for fd in held:
+        for fd in (context, *held.values()):
             os.close(fd)
+
+
+def _aside(call: Callable[[], int]) -> int:
+    """What `call` returns, made in a thread whose mount namespace goes with it."""
+    from threading import Thread
+
+    found: list[int | BaseException] = []
+
+    def run() -> None:
+        try:
+            syscalls.unshare(syscalls.CLONE_NEWNS)
+            syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+            found.append(call())
+        except BaseException as error:  # noqa: BLE001  # carried over to the caller's thread
+            found.append(error)
+
+    thread = Thread(target=run, name="lamina-mount")
+    thread.start()
+    thread.join()
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    return found[0]
 
 
 def erofs(image: Image, attributes: int = 0) -> int:

@@ -108,6 +108,20 @@ def test_links_lie_in_one_block_with_their_inode() -> None:
             assert out[start + 64 : start + 64 + length] == b"t" * length
 
 
+def test_an_empty_file_is_nowhere_in_the_tar() -> None:
+    out = image_of(directory(a=file(0, offset=1 << 40)))
+    assert len(out) % BLOCK == 0
+
+
+def test_a_file_is_one_chunk_wherever_it_lies() -> None:
+    node = file((1 << 39) + 1, offset=1 << 39)
+    out = image_of(directory(a=node))
+    at = 3 * BLOCK + node.nid * 32
+    assert int.from_bytes(out[at + 8 : at + 16], "little") == node.size
+    assert out[at + 16] == 0x20 | (40 - 9)
+    assert int.from_bytes(out[at + 68 : at + 72], "little") == 1 << 30
+
+
 def test_a_file_with_holes_names_each_chunk() -> None:
     node = file(8192)
     node.chunks = Chunks(3, [HOLE, 9])
