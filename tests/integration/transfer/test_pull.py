@@ -94,7 +94,7 @@ def nothing_stayed(engine: Engine, spoilt: str = "") -> None:
 
 
 @root_only
-@pytest.mark.parametrize("snapshotter", ["overlay", "copying"])
+@pytest.mark.parametrize("snapshotter", ["erofs", "overlay", "copying"])
 @pytest.mark.parametrize("workers", [1, 4])
 def test_an_image_is_pulled_and_unpacked(
     registry: Registry, engine_at: MakeEngine, snapshotter: str, workers: int
@@ -158,7 +158,7 @@ def test_a_tree_that_was_lost_is_made_again_from_what_is_here(
 
 
 @root_only
-@pytest.mark.parametrize("snapshotter", ["overlay", "copying"])
+@pytest.mark.parametrize("snapshotter", ["erofs", "overlay", "copying"])
 def test_a_layer_that_stands_several_times_comes_once(
     registry: Registry, engine_at: MakeEngine, snapshotter: str
 ) -> None:
