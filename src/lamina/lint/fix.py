@@ -18,7 +18,7 @@ MENDS = frozenset(
         *("StageNameCasing", "UndefinedVar"),
         *("DL3008", "DL3009", "DL3013", "DL3014", "DL3015", "DL3018", "DL3019", "DL3020"),
         *("DL3025", "DL3027", "DL3030", "DL3032", "DL3034", "DL3036", "DL3038", "DL3040"),
-        *("DL3042", "DL3046", "DL3047", "DL3059", "DL3060", "DL3065", "DL4000"),
+        *("DL3042", "DL3046", "DL3047", "DL3060", "DL3065", "DL4000"),
         *("LM1001", "LM1002", "LM1003", "LM1004", "LM1101", "LM1102"),
     )
 )
@@ -52,11 +52,16 @@ def _apart(findings: Sequence[Finding]) -> list[Finding]:
     """The first findings whose edits do not touch one another."""
     taken: list[tuple[tuple[int, int], tuple[int, int]]] = []
     chosen: list[Finding] = []
-    # What merges RUNs goes first: it may bring what others would add.
-    for finding in sorted(findings, key=lambda finding: not finding.code.startswith("LM11")):
-        places = [_ends(edit) for edit in finding.edits]
-        if places and not any(a <= d and c <= b for a, b in places for c, d in taken):
-            taken += places
+    # What merges RUNs goes first, for it may bring what others would add; then what moves them.
+    ranks = {"LM11": 0, "LM10": 1}
+    for finding in sorted(findings, key=lambda each: ranks.get(each.code[:4], len(ranks))):
+        if not finding.edits:
+            continue
+        # All that lies between its edits counts: what moves something has looked at that too.
+        ends = [_ends(edit) for edit in finding.edits]
+        first, last = min(start for start, _ in ends), max(end for _, end in ends)
+        if not any(first <= end and start <= last for start, end in taken):
+            taken.append((first, last))
             chosen.append(finding)
     return chosen
 

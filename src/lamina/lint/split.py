@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Callable
 
 from lamina.dockerfile import instructions as ins
 from lamina.lint.dependencies import is_install, lists_of
@@ -101,15 +102,25 @@ def read_by(file: File, part: Part, copy: Item, ran: Ran) -> tuple[str, ...]:
 _HARMLESS = frozenset(("apk", "apt-get", "echo", "export", "rm", "set", "true"))
 
 
-def split(file: File, part: Part, copy: Item, ran: Ran, names: tuple[str, ...]) -> tuple[Edit, ...]:
-    """The edits that copy `names` alone above an install step, and everything below it."""
+def split(
+    file: File,
+    part: Part,
+    copy: Item,
+    ran: Ran,
+    names: tuple[str, ...],
+    is_apart: Callable[[Ran], bool],
+) -> tuple[Edit, ...]:
+    """The edits that copy `names` alone above an install step, and everything below it.
+
+    `is_apart` says of a RUN between the two whether it has nothing to do with what is copied.
+    """
     source, line = source_of(file, copy), copy.instruction
     folders = {posixpath.dirname(name) for name in names}
     if len(folders) != 1 or source is None or not isinstance(line, ins.Copy) or not is_chain(ran):
         return ()
     if copy.node.is_json or not all(_PLAIN.fullmatch(name) for name in (*names, line.destination)):
         return ()
-    if not _may_wait(part, copy, ran.item):
+    if not _may_wait(file, part, copy, ran.item, is_apart):
         return ()
     inside = posixpath.relpath(folders.pop(), source or ".") if source else folders.pop()
     target = line.destination.rstrip("/") or "/"
@@ -122,7 +133,9 @@ def split(file: File, part: Part, copy: Item, ran: Ran, names: tuple[str, ...]) 
     return (Edit(down[0].span, " ".join(words) + end), down[1])
 
 
-def _may_wait(part: Part, copy: Item, other: Item) -> bool:
+def _may_wait(
+    file: File, part: Part, copy: Item, other: Item, is_apart: Callable[[Ran], bool]
+) -> bool:
     """Whether a COPY does the same below `other`, as far as what is between them goes."""
     line = copy.instruction
     assert isinstance(line, ins.Copy)
@@ -131,7 +144,9 @@ def _may_wait(part: Part, copy: Item, other: Item) -> bool:
     for item in part.items:
         if not copy.index < item.index < other.index:
             continue
-        between = item.instruction
+        between, ran = item.instruction, file.ran_at.get(item.index)
+        if ran is not None and not item.in_trigger and is_apart(ran):
+            continue
         if isinstance(between, ins.Run | ins.Copy | ins.Add | ins.OnBuild | ins.Volume):
             return False
         if isinstance(between, ins.Workdir) and is_relative:

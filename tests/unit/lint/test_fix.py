@@ -101,7 +101,6 @@ EXAMPLES = {
     "DL3042": "FROM a:1\nRUN pip install x",
     "DL3046": "FROM a:1\nRUN useradd -u 123456 me",
     "DL3047": "FROM a:1\nRUN wget x",
-    "DL3059": "FROM a:1\nRUN a\nRUN b",
     "DL3060": "FROM a:1\nRUN yarn install",
     "DL3065": "FROM --platform=$TARGETPLATFORM a:1",
     "DL4000": "FROM a:1\nMAINTAINER me",

@@ -102,7 +102,7 @@ def context_before_dependencies(file: File) -> Iterator[Hit]:
                     what = ", ".join(names) or "what it reads"
                     hint = f"copy {what} alone, above the {copy.instruction.name} on line "
                     hint += f"{copy.line}{_recorded(file, ran)}"
-                    edits = split(file, part, copy, ran, names) if names else ()
+                    edits = split(file, part, copy, ran, names, _is_apart) if names else ()
                     yield ran.hit(command, hint=hint, edits=edits)
             is_prepared = True
 
@@ -135,10 +135,18 @@ def _above(file: File, part: Part, copy: Item, ran: Ran) -> tuple[Edit, ...]:
         is_copy = isinstance(item.instruction, ins.Copy)
         if is_copy and not target_of(file, item, places[item.index]):
             return ()
-    removes = [each for each in ran.script.commands if each.name == "rm"]
-    if any(not word.text.startswith("/") for each in removes for word in operands(each)):
-        return ()
-    return moved_above(file, ran.item, copy)
+    return moved_above(file, ran.item, copy) if _is_apart(ran) else ()
+
+
+def _is_apart(ran: Ran) -> bool:
+    """Whether a RUN neither reads nor writes where the sources are copied to."""
+    if not _is_independent(ran):
+        return False
+    commands = ran.script.commands
+    if any(word.text != "/dev/null" for command in commands for word in command.targets):
+        return False
+    removed = [word.text for each in commands if each.name == "rm" for word in operands(each)]
+    return all(path.startswith(("/var/cache/", "/var/lib/apt/", "/tmp/")) for path in removed)
 
 
 def _takes_everything(item: Item) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from lamina.dockerfile import instructions as ins
 from lamina.lint import shell
 from lamina.lint.command import has, has_flag, texts
-from lamina.lint.edits import merged
 from lamina.lint.file import File, Item, Ran
 from lamina.lint.finding import Hit
 from lamina.lint.pragma import Kind, pragmas
@@ -40,7 +39,7 @@ def consecutive(file: File) -> Iterator[Hit]:
     for item in file.items:
         ran = file.ran_at.get(item.index) if isinstance(item.instruction, ins.Run) else None
         if ran is not None and before is not None and _are_alike(before, ran):
-            yield ran.hit(edits=merged(file.source, before, ran))
+            yield ran.hit()
         else:
             before = ran
 
