@@ -33,9 +33,10 @@ class Made:
     seconds: float  # that it took
     files: int = 0
     plain_size: int = 0  # bytes
+    reads: tuple[str, ...] | None = None  # files of the context that a RUN opened, if recorded
 
     def encode(self) -> bytes:
-        fields = {
+        fields: dict[str, object] = {
             "mediaType": self.descriptor.media_type,
             "digest": self.descriptor.digest,
             "size": self.descriptor.size,
@@ -46,6 +47,8 @@ class Made:
             "files": self.files,
             "plainSize": self.plain_size,
         }
+        if self.reads is not None:
+            fields["reads"] = self.reads
         return json.dumps(fields).encode()
 
     @classmethod
@@ -61,6 +64,7 @@ class Made:
             fields["seconds"],
             fields["files"],
             fields["plainSize"],
+            tuple(fields["reads"]) if "reads" in fields else None,
         )
 
 

@@ -36,6 +36,10 @@ from lamina.runtime.defaults import SHM_SIZE
 from lamina.runtime.host import check_rights, look
 from lamina.snapshot.snapshotter import Draft
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from lamina.build.recording import Record
+
 HOSTNAME = "lamina-build"
 CA_PATH = "/run/lamina/ca-certificates.crt"
 
@@ -78,8 +82,10 @@ class Commands:
             for process in self._running:
                 process.signal(9)
 
-    def run(self, step: Step, op: RunOp, draft: Draft) -> None:
+    def run(self, step: Step, op: RunOp, draft: Draft, record: Record | None = None) -> None:
         """Run the command in the draft's tree; CommandFailed if its status is not 0.
+
+        `record` hears which files it opens.
 
         What had to be made in the tree to mount on is taken away again, so that only what the
         command itself did becomes a layer.
@@ -97,7 +103,14 @@ class Commands:
             )
             for text in plan.notices:
                 self.emit(Note(str(step.index), text))
-            status, created = self._execute(step, draft, plan.bundle)
+            if record is None:
+                status, created = self._execute(step, draft.plan, plan.bundle)
+            else:
+                status, created = record.around(
+                    draft.plan,
+                    self.workshop.spool,
+                    lambda root: self._execute(step, root, plan.bundle),
+                )
         _take_away(draft.plan, created)
         if status != 0:
             line = " ".join(op.args)
@@ -217,7 +230,7 @@ class Commands:
 
     # -- the process -----------------------------------------------------------------------
 
-    def _execute(self, step: Step, draft: Draft, bundle: Bundle) -> tuple[int, tuple[str, ...]]:
+    def _execute(self, step: Step, root: RootPlan, bundle: Bundle) -> tuple[int, tuple[str, ...]]:
         pipes = {"stdout": os.pipe(), "stderr": os.pipe()}
         writers = [pair[1] for pair in pipes.values()]
         readers = [
@@ -226,7 +239,7 @@ class Commands:
         ]
         try:
             stdio = Stdio(None, pipes["stdout"][1], pipes["stderr"][1])
-            process = self._start(draft, bundle, stdio)
+            process = self._start(root, bundle, stdio)
         except BaseException:
             for reader, writer in pipes.values():
                 os.close(reader)
@@ -246,9 +259,9 @@ class Commands:
             thread.join()
         return status if status is not None else 255, process.created
 
-    def _start(self, draft: Draft, bundle: Bundle, stdio: Stdio) -> Process:
+    def _start(self, root: RootPlan, bundle: Bundle, stdio: Stdio) -> Process:
         self._refuse_cancelled()
-        process = self.workshop.runtime().start(bundle, draft.plan, stdio)
+        process = self.workshop.runtime().start(bundle, root, stdio)
         with self._lock:
             self._running.add(process)
             if self._cancelled:

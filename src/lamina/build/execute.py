@@ -6,7 +6,7 @@ import os
 import posixpath
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from lamina.build import users
@@ -34,8 +34,15 @@ class Executor:
     """Makes the layers of steps; safe in several threads, one step each."""
 
     def __init__(
-        self, graph: Graph, workshop: Workshop, trees: Trees, emit: Callable[[Event], None]
+        self,
+        graph: Graph,
+        workshop: Workshop,
+        trees: Trees,
+        emit: Callable[[Event], None],
+        selections: Mapping[int, Selection],
     ) -> None:
+        """`selections`: what steps copy from contexts, filled as they get ready."""
+        self.selections = selections
         self.graph = graph
         self.workshop = workshop
         self.trees = trees
@@ -68,17 +75,19 @@ class Executor:
         parent = self.trees.unpacked(step.parent)
         draft = snapshotter.prepare(f"build-{os.getpid()}-{secrets.token_hex(8)}", parent)
         try:
-            self._change(step, selection, draft)
-            return self._seal(step, draft, began)
+            seen = self._change(step, selection, draft)
+            return self._seal(step, draft, began, seen)
         except BaseException:
             snapshotter.discard(draft)
             raise
 
-    def _change(self, step: Step, selection: Selection | None, draft: Draft) -> None:
+    def _change(
+        self, step: Step, selection: Selection | None, draft: Draft
+    ) -> tuple[str, ...] | None:
+        """Do it; gives the files of the context that a RUN opened, where that was recorded."""
         op = step.op
         if isinstance(op, RunOp):
-            self._commands_of().run(step, op, draft)
-            return
+            return self._run(step, op, draft)
         with opened(draft.plan) as fd:
             if isinstance(op, WorkdirOp):
                 self._make_directory(step, op, fd)
@@ -86,6 +95,22 @@ class Executor:
                 chosen = selection or select(self.trees.context(op.source), op.spec)
                 for text in copy(chosen, fd):
                     self.emit(Note(str(step.index), text))
+        return None
+
+    def _run(self, step: Step, op: RunOp, draft: Draft) -> tuple[str, ...] | None:
+        commands = self._commands_of()
+        if not self.workshop.record_reads:
+            commands.run(step, op, draft)
+            return None
+        from lamina.build import recording
+
+        places = recording.places(self.graph, self.trees, self.selections, step)
+        record = recording.Record(frozenset(places))
+        commands.run(step, op, draft, record)
+        if record.refusal is not None:
+            self.emit(Note(str(step.index), record.refusal))
+            return None
+        return tuple(sorted({places[path] for path in record.opened}))
 
     def _make_directory(self, step: Step, op: WorkdirOp, fd: int) -> None:
         """See that the directory is there; what has to be made belongs to the user."""
@@ -100,7 +125,7 @@ class Executor:
                 with root.parent(directory) as (parent, name):
                     os.utime(name, (self.graph.epoch,) * 2, dir_fd=parent)
 
-    def _seal(self, step: Step, draft: Draft, began: float) -> Made:
+    def _seal(self, step: Step, draft: Draft, began: float, reads: tuple[str, ...] | None) -> Made:
         """Pack what changed into a layer, keep it, and turn the draft into a snapshot."""
         store = self.workshop.store
         with store.ingest() as ingest:
@@ -120,6 +145,7 @@ class Executor:
             seconds=now - began,
             files=len(packed.index),
             plain_size=packed.size,
+            reads=reads,
         )
 
     def _chain(self, step: Step, diff_id: Digest) -> ChainID:

@@ -140,6 +140,7 @@ class Reporter:
         step.state = State.CACHED if event.cached else State.BUILT
         if event.made is not None:
             step.seconds, step.layer = event.made.seconds, str(event.made.diff_id)
+            step.reads = event.made.reads
 
     def keep(self, store: Store, image: Digest | None) -> None:
         """Keep the report as the newest, as that of its Dockerfile, and as that of its image."""

@@ -76,6 +76,7 @@ class Solver:
         self._selections: dict[int, Selection] = {}
         self._keys: dict[int, Key] = {}
         self._rebuilt: set[int] = set()
+        self._unrecorded: set[int] = set()  # in the cache, but not with what they read
         self._executor: Executor | None = None
 
     def _now(self) -> int:
@@ -120,7 +121,9 @@ class Solver:
 
         from lamina.build.execute import Executor
 
-        self._executor = Executor(self.graph, self.workshop, self.trees, self.emit)
+        self._executor = Executor(
+            self.graph, self.workshop, self.trees, self.emit, self._selections
+        )
         return ThreadPoolExecutor(self.workers)
 
     def _is_ready(self, step: Step) -> bool:
@@ -150,10 +153,21 @@ class Solver:
         except Error as error:
             raise StepFailed(step, error, self.graph.source) from error
         self._keys[step.index] = key
-        made = self.cache.find(key.digest) if step.use_cache else None
-        if made is not None:
-            return self._hit(step, key, made)
-        return None
+        made = self._find(step, key)
+        return self._hit(step, key, made) if made is not None else None
+
+    def _find(self, step: Step, key: Key) -> Made | None:
+        """What the cache has; not if reads are to be recorded, and those of a RUN were not."""
+        if not step.use_cache:
+            return None
+        made = self.cache.find(key.digest)
+        if made is not None and self._lacks_record(step, made):
+            self._unrecorded.add(step.index)
+            return None
+        return made
+
+    def _lacks_record(self, step: Step, made: Made) -> bool:
+        return self.workshop.record_reads and isinstance(step.op, RunOp) and made.reads is None
 
     def _hit(self, step: Step, key: Key, made: Made) -> tuple[Made, ...]:
         now = self.workshop.clock()
@@ -178,6 +192,8 @@ class Solver:
         seconds = self.cache.seconds(last) if last is not None else None
         if not step.use_cache:
             self.emit(Missed(vertex, "the cache was turned off for it", seconds=seconds))
+        elif step.index in self._unrecorded:
+            self.emit(Missed(vertex, "what it reads was not recorded yet", seconds=seconds))
         elif earlier:
             reason = f"{earlier[0].label} was built anew"
             cause = str(earlier[0].index)
@@ -286,7 +302,7 @@ class Solver:
             quick, key = None, self._keys[step.index]
             if self._reads_trees(step):
                 quick, key = key, self._full_key(step)
-                made = self.cache.find(key.digest) if step.use_cache else None
+                made = self._find(step, key)
                 if made is not None:
                     self.cache.alias(quick, made)
                     return self._hit(step, key, made)

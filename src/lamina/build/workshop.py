@@ -46,6 +46,7 @@ class Workshop:
     spool: Path  # a private directory for this build; the caller removes it
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     ca_bundle: Path | None = None  # certificates offered to each RUN, never part of a layer
+    record_reads: bool = False  # see which files of the context each RUN opens
     proxies: tuple[tuple[str, str], ...] = ()  # variables offered to each RUN, likewise
 
 

@@ -62,6 +62,11 @@ FLAGS: tuple[Flag, ...] = (
     Flag("pull", kind=_BOOL, help="Look for newer base images in their registries"),
     Flag("push", kind=_BOOL, help="Send the image to the registries that its names say"),
     Flag("quiet", "q", _BOOL, "Print the image's ID and nothing else"),
+    Flag(
+        "record-reads",
+        kind=_BOOL,
+        help="Record which copied files each RUN opens, as evidence for check",
+    ),
     Flag("runtime", value="name", help="What executes RUN steps: native, crun or runc"),
     Flag("secret", kind=_LIST, value="id=…,src=…", help="Offer a secret to RUN steps"),
     Flag("shm-size", value="bytes", help="Size of /dev/shm in RUN steps"),
@@ -135,6 +140,7 @@ def request(args: Args, environment: Mapping[str, str], stdin: BinaryIO) -> Buil
         proxies=_proxies(environment) if args.flag("http-proxy") else (),
         runtime=args.text("runtime"),
         pull=args.flag("pull"),
+        record_reads=args.flag("record-reads"),
         workers=max(1, args.number("jobs") or os.cpu_count() or 1),
     )
 

@@ -65,6 +65,7 @@ class BuildRequest:
     runtime: str | None = None
     pull: bool = False  # look for newer base images, and not only for those that are not here
     workers: int = 4
+    record_reads: bool = False  # see which files of the context each RUN opens, for the report
     words: tuple[str, ...] = ()  # what was typed to ask for it, for the report
     is_trial: bool = False  # no report of it is kept: `why` goes on telling of the build before
 
@@ -88,6 +89,7 @@ def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryI
             secrets=request.secrets,
             ca_bundle=request.ca_bundle,
             proxies=request.proxies,
+            record_reads=request.record_reads,
         )
         reporter = Reporter(
             graph, place=place, time=time.time(), words=request.words, directory=os.getcwd()

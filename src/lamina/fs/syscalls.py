@@ -84,6 +84,14 @@ PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 SECCOMP_MODE_FILTER = 2
 
+# fanotify_init(2), fanotify_mark(2)
+FAN_CLOEXEC = 0x1
+FAN_NONBLOCK = 0x2
+FAN_UNLIMITED_QUEUE = 0x10
+FAN_OPEN = 0x20
+FAN_MARK_ADD = 0x1
+FAN_MARK_FILESYSTEM = 0x100
+
 # Numbers that every architecture shares, then those that x86_64 numbered on its own.
 _OPEN_TREE = 428
 _MOVE_MOUNT = 429
@@ -293,6 +301,16 @@ def capset(*, effective: int, permitted: int, inheritable: int) -> None:
     sets = (effective, permitted, inheritable)
     data = (words * 6)(*(s & 0xFFFFFFFF for s in sets), *(s >> 32 for s in sets))
     _call("capset", ctypes.byref(header), ctypes.byref(data))
+
+
+def fanotify_init(flags: int, event_flags: int) -> int:
+    """fanotify_init(2): a descriptor to read events from."""
+    return _call("fanotify_init", flags, event_flags)
+
+
+def fanotify_mark(fd: int, flags: int, mask: int, path: str | bytes) -> None:
+    """fanotify_mark(2)."""
+    _call("fanotify_mark", fd, flags, mask, AT_FDCWD, os.fsencode(path), path=path)
 
 
 class _FilterProgram(ctypes.Structure):

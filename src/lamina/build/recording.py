@@ -1,0 +1,134 @@
+"""Which files of the build context a RUN opens, among those that COPY has put into its tree."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from lamina.build.graph import ContextTree, CopyOp, Graph, Step, StepTree
+from lamina.build.inside import join
+from lamina.build.selection import Item, Selection
+from lamina.build.workshop import Trees
+from lamina.errors import Error
+from lamina.fs import mounts, syscalls
+from lamina.fs.mounts import Bind, Overlay, RootPlan
+from lamina.fs.opens import Opens
+from lamina.layer import index as indexes
+
+T = TypeVar("T")
+
+
+class Record:
+    """What one RUN opened."""
+
+    def __init__(self, wanted: frozenset[str]) -> None:
+        """`wanted`: paths in the tree, without a slash in front; others are not kept."""
+        self.opened: set[str] = set()
+        self.refusal: str | None = None  # why nothing was recorded
+        self._wanted = wanted
+
+    def hear(self, path: str) -> None:
+        """A file was opened."""
+        name = path.lstrip("/")
+        if name in self._wanted:
+            self.opened.add(name)
+
+    def around(self, plan: RootPlan, spool: Path, run: Callable[[RootPlan], T]) -> T:
+        """What `run` gives, called with a plan of the same tree that is watched.
+
+        It is called in a thread with mounts of its own, which are gone with it; where that or
+        the watch is refused, as it would have been anyway.
+        """
+        result: list[T] = []
+        errors: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                result.append(self._watched(plan, spool, run))
+            except BaseException as error:  # noqa: BLE001 - raised again below, in the caller
+                errors.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        if errors:
+            raise errors[0]
+        return result[0]
+
+    def _watched(self, plan: RootPlan, spool: Path, run: Callable[[RootPlan], T]) -> T:
+        if not isinstance(mounts.reduced(plan), Overlay):
+            self.refusal = "reads are not recorded: the tree is no overlay, which alone can be told"
+            return run(plan)
+        root = spool / f"watched-{secrets.token_hex(8)}"
+        root.mkdir(mode=0o700)
+        try:
+            opens = self._begin(plan, root)
+        except (Error, OSError) as error:
+            reason = error.message if isinstance(error, Error) else os.strerror(error.errno or 0)
+            self.refusal = f"reads are not recorded: the kernel refuses ({reason})"
+            return run(plan)
+        try:
+            return run(Bind(root))
+        finally:
+            opens.close()
+            syscalls.umount2(os.fspath(root), syscalls.MNT_DETACH)
+            root.rmdir()
+
+    def _begin(self, plan: RootPlan, root: Path) -> Opens:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+        mounts.attach(plan, root)
+        try:
+            return Opens(os.fspath(root), self.hear)
+        except OSError:
+            syscalls.umount2(os.fspath(root), syscalls.MNT_DETACH)
+            raise
+
+
+def places(
+    graph: Graph, trees: Trees, selections: Mapping[int, Selection], step: Step
+) -> dict[str, str]:
+    """Where files of the build context lie in the tree that a step starts from: path -> context.
+
+    By the COPYs below it, the last one counting; what was unpacked or kept its parents is left out.
+    """
+    below: list[Step] = []
+    tree = step.parent
+    while isinstance(tree, StepTree):
+        below.append(graph.steps[tree.index])
+        tree = below[-1].parent
+    found: dict[str, str] = {}
+    for each in reversed(below):
+        op, selection = each.op, selections.get(each.index)
+        if selection is None or not isinstance(op, CopyOp) or op.source != ContextTree(""):
+            continue
+        if op.spec.parents:
+            continue
+        target = posixpath.normpath(posixpath.join("/", op.spec.working_dir, op.spec.destination))
+        has = _entries(trees, each)
+        for item in selection.items:
+            if not item.is_archive:
+                found |= _places(item, target.strip("/"), has)
+    return found
+
+
+def _entries(trees: Trees, step: Step) -> frozenset[str]:
+    """The paths in the layer of a step."""
+    made = trees.made[step.index][-1]
+    data = trees.workshop.store.indexes.get(made.diff_id)
+    return (
+        frozenset(entry.path for entry in indexes.decode(data)) if data is not None else frozenset()
+    )
+
+
+def _places(item: Item, target: str, has: frozenset[str]) -> dict[str, str]:
+    """A directory's files lie in the target, as does a file, unless the target is the file."""
+    if item.is_directory:
+        return {join(target, node.path): join(item.path, node.path) for node in item.nodes[1:]}
+    inside = join(target, item.name)
+    return {inside if inside in has else target: item.path}
