@@ -123,6 +123,8 @@ def test_findings_carry_what_was_measured(shop: Shop) -> None:
     assert order["secondsPerCommit"] > order["seconds"] > 0
     # The first commit makes the packages' lists too, so the RUN is done for it, and else never.
     assert order["secondsPerCommitMended"] < order["secondsPerCommit"] - order["seconds"] / 2
+    told = shop.lamina("check", str(shop.context)).stdout.splitlines()[-1]
+    assert "s to rebuild per commit" in told and "(over the last 4 commits)" in told
     split = found["LM1002"]
     assert split["edits"]
     assert found["DL3008"]["edits"][0]["text"] == "=1-2"
@@ -144,9 +146,9 @@ def test_a_fix_that_is_proved_is_written(shop: Shop) -> None:
         "RUN apt-get update && apt-get install -y --no-install-recommends pkg=1-2"
         " \\\n    && rm -rf /var/lib/apt/lists/*\n"
         "COPY package.json package-lock.json ./\n"
-        'CMD ["cat", "/app/main.js"]\n'
         "RUN npm ci\n"
         "COPY . .\n"
+        'CMD ["cat", "/app/main.js"]\n'
     )
     assert "the same image" in done.stdout
     assert "/var/log/apt/history.log (changed): logs tell when they were written" in done.stdout
@@ -191,6 +193,43 @@ def test_what_a_run_reads_is_recorded_and_used(shop: Shop) -> None:
     shop.must("build", "-q", "--record-reads", str(shop.context))
     names = [edit["text"] for edit in shop.findings()["LM1002"]["edits"]]
     assert "COPY hooks.js package-lock.json package.json ./\n" in names
+
+
+def test_a_record_names_files_as_the_context_does(shop: Shop) -> None:
+    (shop.context / "lib/deep").mkdir(parents=True)
+    (shop.context / "lib/deep/x").write_text("x")
+    (shop.context / "lib/y").write_text("y")
+    shop.write(
+        "FROM tools:1\nWORKDIR /w\nCOPY main.js /etc/renamed\nCOPY lib/deep inner/\n"
+        "COPY lib/y package.json ./\nCOPY package-lock.json /etc/\n"
+        "RUN cat /etc/renamed inner/x ./y /etc/package-lock.json && ls package.json /etc/passwd\n"
+    )
+    shop.must("build", "-q", "--record-reads", str(shop.context))
+    steps = json.loads(shop.must("why", "--format", "json"))["steps"]
+    assert steps[-1]["reads"] == ["lib/deep/x", "lib/y", "main.js", "package-lock.json"]
+
+
+def test_what_was_not_built_has_no_seconds(shop: Shop) -> None:
+    done = shop.lamina("check", "--git", str(shop.context))
+    assert done.returncode != 0
+    assert "there are no seconds to count with" in done.stderr
+    done = shop.lamina("check", "--image", "absent", str(shop.context))
+    assert done.returncode != 0
+    assert "absent" in done.stderr
+
+
+def test_an_image_from_elsewhere_is_measured_by_its_history(shop: Shop) -> None:
+    shop.must("build", "-q", "-t", "app", str(shop.context))
+    archive = shop.context.parent / "app.tar"
+    shop.must("save", "-o", str(archive), "app")
+    other = shop.root.parent / "other"
+    base = shop.root.parent / "tools.tar"
+    shop.must("save", "-o", str(base), "tools:1")
+    shop.root = other
+    shop.must("load", "-i", str(base))
+    found = shop.findings("--image", f"docker-archive:{archive}")["LM1101"]["measured"]
+    assert 4 << 20 <= found["hidesBytes"] < 5 << 20
+    assert "seconds" not in found
 
 
 def test_what_cannot_be_recorded_is_said(shop: Shop) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamina.cli.command import Args, Command, Flag, Kind
-from lamina.errors import Invalid
+from lamina.errors import Error, Invalid, NotFound
 
 if TYPE_CHECKING:
     from lamina.engine import Engine
@@ -36,6 +37,7 @@ def check(args: Args, engine: Engine) -> int:
     render = renderer(args.text("format") or "text")
     settings = _settings(args)
     found: list[tuple[str, Report]] = []
+    outlooks: list[str] = []
     for where in args.rest or (".",):
         place = advising.find(engine, where, args.text("file"), sys.stdin.buffer)
         evidence = _evidence(args, engine, place)
@@ -52,10 +54,13 @@ def check(args: Args, engine: Engine) -> int:
         report = examine(data, name=place.name, settings=settings, facts=place.facts)
         if evidence is not None and data == place.data:
             report = measuring.measure(engine, evidence, report)
+            outlooks += _outlook(engine, evidence, place, settings)
         found.append((place.name, report))
     text = render(found)
     if text:
         print(text)
+    if args.text("format") == "text" and outlooks:
+        print(*outlooks, sep="\n")
     return int(any(report.fails(settings.fail_on) for _, report in found))
 
 
@@ -66,13 +71,42 @@ def _evidence(args: Args, engine: Engine, place: Place) -> Evidence | None:
         if image is not None or args.flag("git"):
             raise Invalid("what comes on standard input has no build to measure")
         return None
-    if engine.is_empty and image is None:
-        return None
-    from lamina.engine import measuring
+    found = None
+    if not engine.is_empty or image is not None:
+        from lamina.engine import measuring
 
-    request = _request(engine, place.context, place.path)
-    with_git = args.flag("git") if args.given("git") else None
-    return measuring.gather(engine, request, image=image, with_git=with_git)
+        with_git = args.flag("git") if args.given("git") else None
+        request = _plain_or_last(engine, place.context, place.path)
+        found = measuring.gather(engine, request, image=image, with_git=with_git)
+    if found is None and args.flag("git"):
+        message = f'"{place.name}" was not built here: there are no seconds to count with'
+        raise NotFound(message, hint="build it first, or leave --git out")
+    return found
+
+
+def _outlook(engine: Engine, evidence: Evidence, place: Place, settings: Settings) -> Iterator[str]:
+    """What a commit costs now, and with all that --fix mends, where that is another figure."""
+    from lamina.engine import measuring
+    from lamina.lint.fix import fix
+
+    text = place.data.decode("utf-8", "surrogateescape")
+    mended, count = fix(text, settings=settings, facts=place.facts)
+    seen = measuring.outlook(engine, evidence, mended) if count else None
+    if seen is not None:
+        yield (
+            f"{place.name}: {seen.now:.1f} s to rebuild per commit, {seen.mended:.1f} s after --fix"
+            f" (over the last {seen.commits} commits)"
+        )
+
+
+def _plain_or_last(engine: Engine, context: Path, dockerfile: Path) -> BuildRequest:
+    """As `_request`; without the flags of the last build where they cannot be met any more."""
+    from lamina.engine.building import BuildRequest
+
+    try:
+        return _request(engine, context, dockerfile)
+    except Error:  # a secret that is gone, say: to look at the plan it is not needed
+        return BuildRequest(context=context, dockerfile=dockerfile)
 
 
 def _request(engine: Engine, context: Path, dockerfile: Path) -> BuildRequest:

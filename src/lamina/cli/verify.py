@@ -76,5 +76,5 @@ def _tell(name: str, verdict: Verdict) -> None:
 def _column(cost: Cost) -> list[str]:
     found = [units.human_size(cost.size, 3)]
     if cost.push is not None and cost.seconds is not None:
-        found += [units.human_size(cost.push, 3), f"{cost.seconds:.1f} s"]
+        found += [units.human_size(cost.push, 3), f"{cost.seconds:.2f} s"]
     return found

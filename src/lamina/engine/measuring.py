@@ -245,7 +245,33 @@ def _mended(engine: Engine, evidence: Evidence, report: Report, finding: Finding
     """Seconds to rebuild after a commit, with the finding's edits made; None if not known."""
     from lamina.lint.fix import applied
 
-    text = applied(report.source.text, finding.edits).encode("utf-8", "surrogateescape")
+    return _with(engine, evidence, applied(report.source.text, finding.edits))
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Seconds to rebuild the image after a commit, on average."""
+
+    commits: int  # that were looked at
+    now: float
+    mended: float  # with all that can be mended
+
+
+def outlook(engine: Engine, evidence: Evidence, mended: str) -> Outlook | None:
+    """What commits cost now and with the text `mended`; None where that is not known."""
+    if not evidence.commits:
+        return None
+    taken = reads(evidence.graph, evidence.contexts)
+    now = _per_commit(evidence, evidence.graph, taken, evidence.seconds)
+    after = _with(engine, evidence, mended)
+    if now is None or after is None:
+        return None
+    return Outlook(len(evidence.commits), now, after)
+
+
+def _with(engine: Engine, evidence: Evidence, mended: str) -> float | None:
+    """Seconds to rebuild after a commit, with another text."""
+    text = mended.encode("utf-8", "surrogateescape")
     try:
         graph, contexts, _ = building.planned(engine, replace(evidence.request, text=text))
     except Error:

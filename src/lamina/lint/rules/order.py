@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lamina.dockerfile import instructions as ins
 from lamina.lint.command import has, operands, texts
-from lamina.lint.dependencies import is_pip
+from lamina.lint.dependencies import is_install, is_pip
 from lamina.lint.edits import merged, moved_above, moved_below
 from lamina.lint.file import File, Item, Part, Ran
 from lamina.lint.finding import Edit, Hit
@@ -247,13 +247,18 @@ _SETTINGS = (
 
 
 def _install_below(file: File, part: Part, item: Item) -> Item | None:
-    """The last RUN of those below that only install; no other RUN stands before it."""
+    """The last RUN of those below that install; no other RUN stands before it.
+
+    For an ENV those alone that install packages of the system and do nothing else.
+    """
     found: Item | None = None
+    is_env = isinstance(item.instruction, ins.Env)
     for other in part.items:
         ran = file.ran_at.get(other.index)
         if other.index < item.index or ran is None:
             continue
-        if not _first(ran, _SYSTEM) or not _is_independent(ran):
+        is_system = _first(ran, _SYSTEM) is not None and _is_independent(ran)
+        if not is_system and (is_env or not any(map(is_install, ran.script.commands))):
             break
         found = other
     return found

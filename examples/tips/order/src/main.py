@@ -1,0 +1,5 @@
+"""What the image is for."""
+
+import click
+
+click.echo("hello")
