@@ -33,7 +33,7 @@ from lamina.oci.digest import Digest
 from lamina.values import dataclass
 
 _OPAQUE = {"trusted.overlay.opaque": b"y"}
-_ROOM = 192 << 20  # bytes of memory for one sketch, by the estimate below
+_ROOM = 128 << 20  # bytes of memory for one sketch, by the estimate below
 _EACH = 400  # bytes of memory that a name takes, itself not counted
 _TYPES = {SYMLINK: stat.S_IFLNK, CHAR: stat.S_IFCHR, BLOCK: stat.S_IFBLK, FIFO: stat.S_IFIFO}
 _OWNERS = (1 << 32) - 1  # chown(2) takes the last one for "as it is"
@@ -71,7 +71,7 @@ class Sketch:
         self._whiteouts: set[str] = set()
         self._opaque: set[str] = set()
         self._xattrs: dict[str, dict[str, bytes]] = {}  # of directories that have some
-        self._memory = 0
+        self.memory = 0  # bytes, by estimate
         self._chunks = 0
         self._holes = HOLES
         self._refused: dict[str, int] = {}
@@ -82,8 +82,8 @@ class Sketch:
         """Draw `entry`; of a file, set the digest. Leans if it cannot be drawn."""
         path = entry.path
         directory, _, name = path.rpartition("/")
-        self._memory += _EACH + len(path)
-        if self._memory > _ROOM or (len(name) > 63 and len(os.fsencode(name)) > NAME):
+        self.memory += _EACH + len(path)
+        if self.memory > _ROOM or (len(name) > 63 and len(os.fsencode(name)) > NAME):
             raise Leans
         if ".wh." in path and name.startswith(whiteout.PREFIX):
             self._delete(directory, name)
@@ -124,7 +124,7 @@ class Sketch:
         if kind == stat.S_IFLNK:
             node.mode = stat.S_IFLNK | 0o777
             node.inside = entry.link.encode("utf-8", "surrogateescape")
-            self._memory += len(node.inside)
+            self.memory += len(node.inside)
             if not node.inside or len(node.inside) > 4095:
                 raise Leans
         elif entry.type is not FIFO and kind != stat.S_IFDIR:
@@ -234,7 +234,7 @@ class Sketch:
             raise Leans
         if whiteout.is_whiteout(name) or len(directory) > 3000:
             raise Leans
-        self._memory += _EACH + len(directory)
+        self.memory += _EACH + len(directory)
         node = names[name] = self._directories[directory] = Node(_IMPLIED, (0, 0), 0)
         node.inside = {}
         self._implied.add(directory)
@@ -266,7 +266,7 @@ class Sketch:
         packed = pack_xattrs(kept) if kept else b""
         if packed is None:
             raise Leans
-        self._memory += len(packed)
+        self.memory += len(packed)
         return packed
 
     # --- the end

@@ -29,6 +29,8 @@ from lamina.snapshot.snapshotter import Draft, Snapshotter
 from lamina.store import Store
 from lamina.values import dataclass, field
 
+_HELD = 256 << 20  # bytes of memory for drawn layers that wait for the ones below
+
 Keep = Callable[[Digest, DiffID, Iterable[Entry], int], None]
 """Remembers what was learnt of a layer: blob, diff ID, entries, bytes of the plain tar."""
 
@@ -49,6 +51,7 @@ class _Place:
     parent: ChainID | None
     arrived: bool = False  # its blob is in the store
     drawn: Drawn | None = None
+    leans: bool = False  # it was found that it cannot be drawn
     draft: Draft | None = None  # filled apart
     whiteouts: frozenset[str] = frozenset()
     has_root: bool = False
@@ -76,6 +79,7 @@ class Landing:
     _places: list[_Place] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _is_landing: bool = False
+    _held: int = 0  # bytes of memory, by estimate, of drawn layers that wait
 
     def __post_init__(self) -> None:
         parent: ChainID | None = None
@@ -130,11 +134,12 @@ class Landing:
         applied = drawn.applied
 
         def end(good: bool) -> None:
+            place.leans = applied.leans
             if not good or applied.leans:
                 drawn.discard()
             else:
                 self.keep(applied.digest, applied.diff_id, applied.index, applied.plain_size)
-                place.drawn = drawn
+                self._hold(place, drawn)
             self._end(place, good)
 
         return Read(applied.digest, applied.size, applied.diff_id), end
@@ -212,14 +217,10 @@ class Landing:
 
     def _land(self, place: _Place) -> None:
         chain, parent, draft = place.layer.chain_id, place.parent, place.draft
-        drawn, place.drawn = place.drawn, None
-        if drawn is not None:
-            blob = self.store.blobs.path(place.layer.descriptor.digest)
-            if not drawn.land(chain, parent, blob=blob):
-                self._unpack(place)
+        grafter = self.snapshotter.grafter()
+        if self._land_drawn(place):
             self._landed(place)
             return
-        grafter = self.snapshotter.grafter()
         if draft is not None and parent is not None and grafter is not None:
             place.draft = None
             try:
@@ -232,6 +233,38 @@ class Landing:
         else:
             self._unpack(place)
         self._landed(place)
+
+    def _hold(self, place: _Place, drawn: Drawn) -> None:
+        """Keep a drawn layer for its turn, unless too much waits: it is drawn once more then."""
+        with self._lock:
+            is_held = self._held + drawn.sketch.memory <= _HELD
+            if is_held:
+                self._held += drawn.sketch.memory
+                place.drawn = drawn
+        if not is_held:
+            drawn.discard()
+
+    def _land_drawn(self, place: _Place) -> bool:
+        """Put a layer on the one below without unpacking it; False if that cannot be."""
+        indexer = self.snapshotter.indexer()
+        if indexer is None or place.leans:
+            return False
+        layer = place.layer
+        drawn, place.drawn = place.drawn, None
+        if drawn is not None:
+            with self._lock:
+                self._held -= drawn.sketch.memory
+        else:
+            with self.store.blobs.open(layer.descriptor) as blob:
+                drawn = draw(indexer, blob)
+            applied = drawn.applied
+            if applied.diff_id != layer.diff_id:
+                drawn.discard()
+                raise wrong_layer(layer, applied.diff_id)
+            if not applied.leans:
+                self.keep(layer.descriptor.digest, layer.diff_id, applied.index, applied.plain_size)
+        blob_path = self.store.blobs.path(layer.descriptor.digest)
+        return drawn.land(layer.chain_id, place.parent, blob=blob_path)
 
     def _unpack(self, place: _Place) -> None:
         """Lay the layer's blob onto the tree below."""

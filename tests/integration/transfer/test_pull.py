@@ -94,6 +94,21 @@ def nothing_stayed(engine: Engine, spoilt: str = "") -> None:
 
 
 @root_only
+@pytest.mark.parametrize("room", [0, 1 << 20])
+def test_drawn_layers_that_wait_take_little_memory(
+    registry: Registry, engine_at: MakeEngine, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setattr("lamina.transfer.landing._HELD", room)
+    put(registry, *LAYERS)
+    engine = engine_at(snapshotter="erofs")
+    engine.pull(named(registry), workers=4)
+    _, image = engine.image(f"{registry.host}/x:1")
+    assert tree(engine, image.chain_id)["etc/c"] == b"leans on the directory below"
+    assert engine.snapshotter.forms().tars == len(LAYERS)
+    assert engine.snapshotter.drafts() == []
+
+
+@root_only
 @pytest.mark.parametrize("snapshotter", ["erofs", "overlay", "copying"])
 @pytest.mark.parametrize("workers", [1, 4])
 def test_an_image_is_pulled_and_unpacked(
