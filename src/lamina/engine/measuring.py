@@ -57,15 +57,14 @@ def gather(
     None if it was never built, or cannot be planned with the images that are here and no image
     was named. NotFound if one was. `with_git`: None looks where there is a work tree.
     """
+    sight = engine.analyze(image) if image is not None else None
     try:
         graph, contexts, place = building.planned(engine, request)
     except Error:
         if image is not None:
             raise
         return None
-    sight: Sight | None
-    if image is not None:
-        sight = engine.analyze(image)
+    if sight is not None:
         last = reports.find(engine.store, str(sight.image.id))
     else:
         last = reports.find(engine.store, place)

@@ -71,7 +71,9 @@ def verify(
 
     if not isinstance(request.context, Path):
         raise Invalid("only a build whose context is a directory can be verified")
-    asked = replace(request, names=(), outputs=(Output("cacheonly"),), is_trial=True)
+    asked = replace(
+        request, names=(), outputs=(Output("cacheonly"),), is_trial=True, record_reads=False
+    )
     with engine.store.lease("verify"), ExitStack() as stack:
         trials = [_Trial(engine, replace(asked, text=text), listen) for text in texts]
         before, after = (trial.sight() for trial in trials)

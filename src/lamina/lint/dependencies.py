@@ -145,7 +145,7 @@ def _requirements(command: Command, place: str, files: Files) -> Iterator[str]:
         return
     paths = [posixpath.normpath(posixpath.join(place, name)) for name in named]
     for path in paths:
-        text = files.get(path)
+        text = files.get(path) if not path.startswith(("/", "../")) else None
         if text is None or any(not _REQUIREMENT.fullmatch(line) for line in text.splitlines()):
             return
     yield from paths

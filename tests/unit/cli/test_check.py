@@ -191,3 +191,39 @@ def test_what_an_image_of_the_store_sets_is_defined(capsys: Out) -> None:
     assert [each["line"] for each in json.loads(capsys.readouterr().out)] == [3]
     assert run("build", "--check", ".") == 0
     assert "APP_UID" not in capsys.readouterr().out.split("WARNING")[1].split("\n")[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--verify", "."), "give both"),
+        (("--git", "-"), "standard input"),
+        (("--image", "x", "-"), "standard input"),
+        (("--git", "."), "no seconds to count with"),
+        (("--image", "absent", "."), "absent"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    capsys: Out, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], message: str
+) -> None:
+    write("FROM a:1\n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"FROM a:1\n")))
+    assert run("check", *flags) != 0
+    assert message in capsys.readouterr().err
+
+
+def test_a_list_in_the_context_is_read_and_nothing_beyond(capsys: Out) -> None:
+    text = "FROM a:1\nWORKDIR /app\nCOPY . .\nRUN pip install --no-cache-dir -r list.txt\n"
+    path = write(text, "app/Dockerfile")
+    write("secret==1\n", "list.txt")
+    Path("app/list.txt").symlink_to("../list.txt")
+    assert run("check", "--only=LM1002", "--fix", "app") == 0
+    assert path.read_text() == text
+    Path("app/list.txt").unlink()
+    write("flask==3\n", "app/list.txt")
+    assert run("check", "--only=LM1002", "--fix", "app") == 0
+    assert "COPY list.txt ./\nRUN pip" in path.read_text()
+    write("list.txt\n", "app/.dockerignore")
+    path.write_text(text)
+    assert run("check", "--only=LM1002", "--fix", "app") == 0
+    assert path.read_text() == text

@@ -79,6 +79,8 @@ CONTEXT = Facts(
         "editable.txt": "-e .\n",
         "linked.txt": UNREAD,
         "go.mod": "module x\n",
+        "../requirements.txt": "x\n",
+        "/requirements.txt": "x\n",
     },
 )
 
@@ -138,6 +140,8 @@ def test_what_changes_often_sinks(text: str, expected: str) -> None:
         "WORKDIR /app\nCOPY . .\nRUN pip install -r linked.txt\n",
         "WORKDIR /app\nCOPY . .\nRUN pip install -r requirements.txt .\n",
         "WORKDIR /app\nCOPY . .\nRUN pip install -r $LIST\n",
+        "WORKDIR /app\nCOPY . .\nRUN pip install -r ../requirements.txt\n",
+        "WORKDIR /app\nCOPY . .\nRUN pip install -r /requirements.txt\n",
         "WORKDIR /app\nCOPY . .\nRUN poetry install\n",
         "WORKDIR /app\nCOPY . .\nWORKDIR /other\nRUN npm ci\n",
         "WORKDIR $W\nCOPY . .\nRUN npm ci\n",
