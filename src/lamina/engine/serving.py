@@ -41,6 +41,11 @@ def serve(engine: Engine, chosen: Settings, *, local: bool, log: Log) -> None:
     from lamina.serve.assemble import assembled, open_root
     from lamina.serve.settings import check_open
 
+    _need("serving", "granian")
+    if chosen.auth.htpasswd is not None:
+        _need("a login", "bcrypt")
+    if chosen.auth.mode == "token" or chosen.schema1:
+        _need("signing", "joserfc")
     check_open(chosen)
     root = root_of(engine, chosen)
     sock = server.listen(chosen.address)
@@ -87,7 +92,7 @@ def _pages(registry: Registry | LocalRegistry) -> tuple[Shelf, Analyst]:
     from lamina.engine.registry_shelf import RegistryShelf
     from lamina.engine.shelves import Analyst
 
-    _need_templates()
+    _need("showing images", "jinja2")
     return RegistryShelf(registry), Analyst()
 
 
@@ -106,7 +111,7 @@ def show(
     from lamina.serve import server
     from lamina.serve.web.site import Alone, Site
 
-    _need_templates()
+    _need("showing images", "jinja2", "granian")
     sock = server.listen(address)
     with sock:
         place = server.Address(*sock.getsockname()[:2])
@@ -124,12 +129,13 @@ def _local_names(port: int) -> frozenset[str]:
     return frozenset(f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]"))
 
 
-def _need_templates() -> None:
+def _need(what: str, *names: str) -> None:
+    """Unsupported if a library of the extra `serve` is not installed, before anything is made."""
     from importlib.util import find_spec
 
-    for name in ("jinja2", "granian"):
+    for name in names:
         if find_spec(name) is None:
-            raise Unsupported(f'the pages need "{name}"', hint="pip install 'lamina[serve]'")
+            raise Unsupported(f'{what} needs "{name}"', hint="pip install 'lamina[serve]'")
 
 
 def collect(
