@@ -44,6 +44,15 @@ class FileRecord:
     link: str  # target of a symlink; "major:minor" of a device
     xattrs: Digest | None  # of all extended attributes; None where there are none
 
+    @property
+    def text(self) -> str:
+        """All but the path, in one line."""
+        what = self.digest or self.link
+        return (
+            f"{self.type} {self.mode:04o} {self.uid}:{self.gid}"
+            f" {self.size} {what} {self.xattrs or ''}"
+        )
+
 
 class HashCache:
     """Digests of files that have not changed since they were hashed.
@@ -133,31 +142,40 @@ class _Hasher:
         info = node.stat
         mode = info.st_mode
         uid, gid = (info.st_uid, info.st_gid) if self.keeps_owners else (0, 0)
-        kind, size, content, link = "file", 0, None, ""
         if stat.S_ISREG(mode):
-            size = info.st_size
             content, xattrs = self._hashed(place, info)
+            return FileRecord(
+                name,
+                "file",
+                mode & 0o7777,
+                uid,
+                gid,
+                info.st_size,
+                _digest(content),
+                "",
+                _digest(xattrs) if xattrs != _NOTHING else None,
+            )
+        xattrs = _xattrs_digest(read_xattrs(self.by_place + place))
+        link = ""
+        if stat.S_ISDIR(mode):
+            kind = "dir"
+        elif stat.S_ISLNK(mode):
+            kind, link, mode = "symlink", os.readlink(place, dir_fd=self.root_fd), 0o777
+        elif stat.S_ISFIFO(mode):
+            kind = "fifo"
         else:
-            xattrs = _xattrs_digest(read_xattrs(self.by_place + place))
-            if stat.S_ISDIR(mode):
-                kind = "dir"
-            elif stat.S_ISLNK(mode):
-                kind, link, mode = "symlink", os.readlink(place, dir_fd=self.root_fd), 0o777
-            elif stat.S_ISFIFO(mode):
-                kind = "fifo"
-            else:
-                kind = "char" if stat.S_ISCHR(mode) else "block"
-                link = f"{os.major(info.st_rdev)}:{os.minor(info.st_rdev)}"
+            kind = "char" if stat.S_ISCHR(mode) else "block"
+            link = f"{os.major(info.st_rdev)}:{os.minor(info.st_rdev)}"
         return FileRecord(
             name,
             kind,
             mode & 0o7777,
             uid,
             gid,
-            size,
-            _digest(content) if content is not None else None,
+            0,
+            None,
             link,
-            None if xattrs == _NOTHING else _digest(xattrs),
+            _digest(xattrs) if xattrs != _NOTHING else None,
         )
 
     def _hashed(self, place: str, info: os.stat_result) -> tuple[bytes, bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lamina.build.copying import FileRecord
 from lamina.build.graph import (
@@ -22,8 +22,8 @@ from lamina.build.graph import (
     TmpfsMount,
     WorkdirOp,
 )
-from lamina.oci.digest import ChainID, Digest, light_sha256
-from lamina.values import dataclass
+from lamina.oci.digest import ChainID, Digest
+from lamina.values import dataclass, field
 
 VERSION = "1"  # of the encoding; a new one misses everything that was cached before
 
@@ -42,17 +42,15 @@ class Key:
     """Everything that a step depends on, in the order in which a reader wants to hear of it."""
 
     parts: tuple[Part, ...]
+    _digest: list[str] = field(default_factory=list, compare=False, repr=False)  # once asked for
 
     @property
     def digest(self) -> str:
         """Hex; equal exactly for equal parts."""
-        hashed = light_sha256()(f"lamina step {VERSION}\n".encode())
-        for part in self.parts:
-            for text in (part.kind, part.name, part.value):
-                data = text.encode("utf-8", "surrogateescape")
-                hashed.update(b"%d:" % len(data))
-                hashed.update(data)
-        return hashed.hexdigest()
+        if not self._digest:
+            text = b"".join((f"lamina step {VERSION}\n".encode(), *_framed(self.parts)))
+            self._digest.append(Digest.of(text).encoded)
+        return self._digest[0]
 
     def encode(self) -> bytes:
         """For keeping; `decode` is the inverse."""
@@ -67,6 +65,19 @@ class Key:
         except zlib.error as fault:
             raise ValueError("not a key record") from fault
         return cls(tuple(Part(*row) for row in rows))
+
+
+def _framed(parts: Sequence[Part]) -> Iterator[bytes]:
+    """Every text with its length in bytes before it."""
+    for part in parts:
+        kind, name, value = part.kind, part.name, part.value
+        if name.isascii() and value.isascii():
+            text = f"{len(kind)}:{kind}{len(name)}:{name}{len(value)}:{value}"
+            yield text.encode()
+            continue
+        for text in (kind, name, value):
+            data = text.encode("utf-8", "surrogateescape")
+            yield b"%d:%s" % (len(data), data)
 
 
 def of_step(
@@ -147,14 +158,8 @@ def _copy_parts(op: CopyOp, files: Sequence[FileRecord]) -> list[Part]:
         if value is not None:
             parts.append(Part("option", name, str(value)))
     parts += [Part("file", f"<<{name}", Digest.of(content)) for name, content in spec.inline]
-    parts += [Part("file", record.path, _file_text(record)) for record in files]
+    parts += [Part("file", record.path, record.text) for record in files]
     return parts
-
-
-def _file_text(record: FileRecord) -> str:
-    mode = f"{record.mode:04o} {record.uid}:{record.gid}"
-    content = record.digest or record.link
-    return f"{record.type} {mode} {record.size} {content} {record.xattrs or ''}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class _Level:
 
     __slots__ = ("entries", "is_emitted", "is_hidden", "is_taken", "node")
 
-    def __init__(self, node: Node, entries: Iterator[os.DirEntry[str]]) -> None:
+    def __init__(self, node: Node, entries: Iterator[tuple[str, os.stat_result]]) -> None:
         self.node = node
         self.entries = entries
         self.is_hidden = False  # by an ignore rule, until something below it is not
@@ -75,8 +75,8 @@ def walk(
         if entry is None:
             levels.pop()
             continue
-        path = join(levels[-1].node.path, entry.name)
-        info = entry.stat(follow_symlinks=False)
+        name, info = entry
+        path = join(levels[-1].node.path, name)
         if stat.S_ISSOCK(info.st_mode):
             continue
         is_directory = stat.S_ISDIR(info.st_mode)
@@ -112,18 +112,13 @@ def has_anything(root_fd: int, base: str, ignore: Ignore) -> bool:
     return next(nodes, None) is not None
 
 
-def _entries(root_fd: int, path: str) -> Iterator[os.DirEntry[str]]:
-    # The descriptor must live as long as its entries: their stat is taken relative to it.
+def _entries(root_fd: int, path: str) -> Iterator[tuple[str, os.stat_result]]:
     fd = os.open(path or ".", _DIRECTORY, dir_fd=root_fd)
     try:
-        with os.scandir(fd) as found:
-            yield from sorted(found, key=_name)
+        names = sorted(os.listdir(fd))
+        return iter([(name, os.stat(name, dir_fd=fd, follow_symlinks=False)) for name in names])
     finally:
         os.close(fd)
-
-
-def _name(entry: os.DirEntry[str]) -> str:
-    return entry.name
 
 
 def _seen(levels: list[_Level]) -> Iterator[Node]:
