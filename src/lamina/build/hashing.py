@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 _MAGIC = b"lamina hashes 1\n"
 _KEY = struct.Struct("<QQQqq")  # dev, ino, size, mtime_ns, ctime_ns
 _DIGEST = 32
-_FRESH = 100_000_000  # nanoseconds; a file this young may change without its times changing
+FRESH = 100_000_000  # nanoseconds; a file this young may change without its times changing
 _SPARE = 10_000  # entries kept beyond four times what is in use
 _NOTHING = bytes(_DIGEST)
 
@@ -93,7 +93,7 @@ class HashCache:
 
     def keep(self, info: os.stat_result, content: bytes, xattrs: bytes, *, now: int) -> None:
         """Remember the digests of a file hashed at `now`, in nanoseconds since 1970."""
-        if max(info.st_mtime_ns, info.st_ctime_ns) > now - _FRESH:
+        if max(info.st_mtime_ns, info.st_ctime_ns) > now - FRESH:
             return
         key = _key(info)
         self._known[key] = content + xattrs

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from lamina.build.copying import FileRecord
+from lamina.build.files import NO_FILES, Files, framed
 from lamina.build.graph import (
     BindMount,
     CacheMount,
@@ -25,7 +25,7 @@ from lamina.build.graph import (
 from lamina.oci.digest import ChainID, Digest
 from lamina.values import dataclass, field
 
-VERSION = "1"  # of the encoding; a new one misses everything that was cached before
+VERSION = "2"  # of the encoding; a new one misses everything that was cached before
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,49 +42,44 @@ class Key:
     """Everything that a step depends on, in the order in which a reader wants to hear of it."""
 
     parts: tuple[Part, ...]
+    files: Files = NO_FILES  # that are copied; many, so that they are listed only if need be
     _digest: list[str] = field(default_factory=list, compare=False, repr=False)  # once asked for
 
     @property
     def digest(self) -> str:
-        """Hex; equal exactly for equal parts."""
+        """Hex; equal exactly for equal parts and files."""
         if not self._digest:
-            text = b"".join((f"lamina step {VERSION}\n".encode(), *_framed(self.parts)))
-            self._digest.append(Digest.of(text).encoded)
+            texts = (text for part in self.parts for text in (part.kind, part.name, part.value))
+            top = f"lamina step {VERSION}\n".encode()
+            data = b"".join((top, *map(framed, texts), self.files.digest))
+            self._digest.append(Digest.of(data).encoded)
         return self._digest[0]
+
+    def everything(self) -> tuple[Part, ...]:
+        """The parts, and each file as one more."""
+        return (*self.parts, *(Part("file", *row) for row in self.files.rows))
 
     def encode(self) -> bytes:
         """For keeping; `decode` is the inverse."""
         rows = [[part.kind, part.name, part.value] for part in self.parts]
-        return zlib.compress(json.dumps(rows).encode(), 1)
+        return zlib.compress(json.dumps([rows, self.files.rows]).encode(), 1)
 
     @classmethod
     def decode(cls, data: bytes) -> Key:
         """ValueError if `data` is not what `encode` made."""
         try:
-            rows = json.loads(zlib.decompress(data))
-        except zlib.error as fault:
+            rows, files = json.loads(zlib.decompress(data))
+            parts = tuple(Part(*row) for row in rows)
+            return cls(parts, Files(lambda: [(path, text) for path, text in files]))
+        except (zlib.error, TypeError) as fault:
             raise ValueError("not a key record") from fault
-        return cls(tuple(Part(*row) for row in rows))
-
-
-def _framed(parts: Sequence[Part]) -> Iterator[bytes]:
-    """Every text with its length in bytes before it."""
-    for part in parts:
-        kind, name, value = part.kind, part.name, part.value
-        if name.isascii() and value.isascii():
-            text = f"{len(kind)}:{kind}{len(name)}:{name}{len(value)}:{value}"
-            yield text.encode()
-            continue
-        for text in (kind, name, value):
-            data = text.encode("utf-8", "surrogateescape")
-            yield b"%d:%s" % (len(data), data)
 
 
 def of_step(
     step: Step,
     parent: ChainID | None,
     *,
-    files: Sequence[FileRecord] = (),
+    files: Files = NO_FILES,
     mounted: Sequence[tuple[str, Digest]] = (),
     epoch: int | None = None,
 ) -> Key:
@@ -100,13 +95,13 @@ def of_step(
     if isinstance(op, RunOp):
         parts += _run_parts(op, mounted)
     elif isinstance(op, CopyOp):
-        parts += _copy_parts(op, files)
+        parts += _copy_parts(op)
     elif isinstance(op, WorkdirOp):
         parts.append(Part("option", "path", op.path))
         parts.append(Part("option", "user", op.user))
     if epoch is not None:
         parts.append(Part("option", "SOURCE_DATE_EPOCH", str(epoch)))
-    return Key(tuple(parts))
+    return Key(tuple(parts), files)
 
 
 def _run_parts(op: RunOp, mounted: Sequence[tuple[str, Digest]]) -> list[Part]:
@@ -144,7 +139,7 @@ def _mount_text(mount: RunMount) -> str:
             return f"secret {mount.id} {mount.target} {mount.env} {mount.required} {owner}"
 
 
-def _copy_parts(op: CopyOp, files: Sequence[FileRecord]) -> list[Part]:
+def _copy_parts(op: CopyOp) -> list[Part]:
     spec = op.spec
     parts = [Part("option", "destination", spec.destination)]
     for name, value in (
@@ -158,7 +153,6 @@ def _copy_parts(op: CopyOp, files: Sequence[FileRecord]) -> list[Part]:
         if value is not None:
             parts.append(Part("option", name, str(value)))
     parts += [Part("file", f"<<{name}", Digest.of(content)) for name, content in spec.inline]
-    parts += [Part("file", record.path, record.text) for record in files]
     return parts
 
 
@@ -191,8 +185,8 @@ def causes(was: Key, now: Key) -> tuple[Difference, ...]:
     first = first_difference(was, now)
     if first is None or first.kind != "file":
         return () if first is None else (first,)
-    old = {part.name: part.value for part in was.parts if part.kind == "file"}
-    new = {part.name: part.value for part in now.parts if part.kind == "file"}
+    old = {part.name: part.value for part in was.everything() if part.kind == "file"}
+    new = {part.name: part.value for part in now.everything() if part.kind == "file"}
     return tuple(
         Difference("file", name, old.get(name), new.get(name))
         for name in {**new, **old}
@@ -202,8 +196,10 @@ def causes(was: Key, now: Key) -> tuple[Difference, ...]:
 
 def first_difference(was: Key, now: Key) -> Difference | None:
     """What a reader should hear first; None if nothing differs."""
-    old = {(part.kind, part.name): part.value for part in was.parts}
-    new = {(part.kind, part.name): part.value for part in now.parts}
+    if was == now:
+        return None
+    old = {(part.kind, part.name): part.value for part in was.everything()}
+    new = {(part.kind, part.name): part.value for part in now.everything()}
     for slot, value in new.items():
         if slot not in old:
             return Difference(*slot, None, value)
@@ -212,7 +208,7 @@ def first_difference(was: Key, now: Key) -> Difference | None:
     for slot, value in old.items():
         if slot not in new:
             return Difference(*slot, value, None)
-    return None if was.parts == now.parts else Difference("option", "the order", "", "")
+    return Difference("option", "the order", "", "")
 
 
 def _verb(difference: Difference) -> str:

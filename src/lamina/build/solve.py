@@ -10,17 +10,10 @@ import threading
 
 from lamina.build import key as keys
 from lamina.build.cache import Cache, Made
-from lamina.build.context import Context
-from lamina.build.copying import (
-    CopySpec,
-    FileRecord,
-    HashCache,
-    Selection,
-    digests,
-    select,
-)
+from lamina.build.copying import CopySpec, HashCache, Selection, select
 from lamina.build.events import Event, Finished, Listener, Missed, Started
 from lamina.build.failure import StepFailed
+from lamina.build.files import NO_FILES, Files, ListCache, files_of
 from lamina.build.graph import (
     BindMount,
     ContextTree,
@@ -45,7 +38,7 @@ if TYPE_CHECKING:
 
     from lamina.build.execute import Executor
 
-HASHES = "context-hashes"
+HASHES, LISTS = "context-hashes", "context-lists"
 
 
 class Solver:
@@ -73,6 +66,7 @@ class Solver:
         self._listen = listen
         self._lock = threading.Lock()
         self._hashes: dict[str, HashCache] = {}
+        self._lists: dict[str, ListCache] = {}
         self._selections: dict[int, Selection] = {}
         self._keys: dict[int, Key] = {}
         self._rebuilt: set[int] = set()
@@ -150,11 +144,11 @@ class Solver:
         """
         try:
             key = self._quick_key(step) or self._full_key(step)
+            self._keys[step.index] = key
+            made = self._find(step, key)
+            return self._hit(step, key, made) if made is not None else None
         except Error as error:
             raise StepFailed(step, error, self.graph.source) from error
-        self._keys[step.index] = key
-        made = self._find(step, key)
-        return self._hit(step, key, made) if made is not None else None
 
     def _find(self, step: Step, key: Key) -> Made | None:
         """What the cache has; not if reads are to be recorded, and those of a RUN were not."""
@@ -249,13 +243,13 @@ class Solver:
         return bool(sources) and not any(isinstance(tree, ContextTree) for tree in sources)
 
     def _full_key(self, step: Step) -> Key:
-        files: tuple[FileRecord, ...] = ()
+        files = NO_FILES
         mounted: list[tuple[str, Digest]] = []
         if isinstance(step.op, CopyOp):
-            files = self._records(step, step.op.source, step.op.spec)
+            files = self._files(step, step.op.source, step.op.spec)
         elif isinstance(step.op, RunOp):
             mounted = [
-                (mount.target, self._digest_of(step, mount))
+                (mount.target, self._digest_of(mount))
                 for mount in step.op.mounts
                 if isinstance(mount, BindMount)
             ]
@@ -267,30 +261,37 @@ class Solver:
             epoch=self.graph.epoch,
         )
 
-    def _records(self, step: Step, source: Tree, spec: CopySpec) -> tuple[FileRecord, ...]:
-        context = self.trees.context(source)
-        selection = select(context, spec)
+    def _files(self, step: Step, source: Tree, spec: CopySpec) -> Files:
+        selection = select(self.trees.context(source), spec)
         self._selections[step.index] = selection
-        return digests(selection, self._hash_cache(source, context))
+        return self._known_files(source, selection)
 
-    def _digest_of(self, step: Step, mount: BindMount) -> Digest:
-        context = self.trees.context(mount.source)
+    def _digest_of(self, mount: BindMount) -> Digest:
         spec = CopySpec(sources=(mount.path.lstrip("/") or ".",), destination="/mounted")
-        records = digests(select(context, spec), self._hash_cache(mount.source, context))
-        return Digest.of("\n".join(map(repr, records)).encode("utf-8", "surrogateescape"))
+        selection = select(self.trees.context(mount.source), spec)
+        return Digest(f"sha256:{self._known_files(mount.source, selection).digest.hex()}")
 
-    def _hash_cache(self, source: Tree, context: Context) -> HashCache | None:
+    def _known_files(self, source: Tree, selection: Selection) -> Files:
+        """What is selected, with what is remembered of it if it is the client's."""
         if not isinstance(source, ContextTree):
-            return None
+            return files_of(selection)
         place = f"{self.place}\n{source.name}"
+        if place not in self._lists:
+            records = self.workshop.store.records
+            self._lists[place] = ListCache.load(records.get(LISTS, place))
+        return files_of(selection, lambda: self._hash_cache(place), self._lists[place])
+
+    def _hash_cache(self, place: str) -> HashCache:
         if place not in self._hashes:
             self._hashes[place] = HashCache.load(self.workshop.store.records.get(HASHES, place))
         return self._hashes[place]
 
     def _save_hashes(self) -> None:
-        for place, cache in self._hashes.items():
-            if cache.changed:
-                self.workshop.store.records.put(HASHES, place, cache.dump(), now=self._now())
+        records, now = self.workshop.store.records, self._now()
+        for kind, caches in ((HASHES, self._hashes), (LISTS, self._lists)):
+            for place, cache in caches.items():
+                if cache.changed:
+                    records.put(kind, place, cache.dump(), now=now)
 
     # -- making ----------------------------------------------------------------------------
 

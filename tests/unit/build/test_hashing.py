@@ -106,7 +106,7 @@ class _Refusing(HashCache):
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file counts as at rest however young it is, for the tests cannot wait."""
-    monkeypatch.setattr("lamina.build.hashing._FRESH", -(1 << 62))
+    monkeypatch.setattr("lamina.build.hashing.FRESH", -(1 << 62))
 
 
 @pytest.mark.usefixtures("still")

@@ -6,6 +6,7 @@ import pytest
 
 from lamina.build import key as keys
 from lamina.build.copying import CopySpec, FileRecord
+from lamina.build.files import Files
 from lamina.build.graph import ContextTree, CopyOp, RunOp, Scratch, SecretMount, Step
 from lamina.build.key import Key, Part, first_difference
 from lamina.oci.digest import ChainID, Digest
@@ -53,7 +54,8 @@ def run_key(**changes: object) -> Key:
 
 
 def copy_key(*records: FileRecord) -> Key:
-    return keys.of_step(step(COPY, "COPY src /app"), BASE, files=records)
+    files = Files(lambda: ((each.path, each.text) for each in records))
+    return keys.of_step(step(COPY, "COPY src /app"), BASE, files=files)
 
 
 @pytest.mark.parametrize(
