@@ -251,17 +251,25 @@ def resolve(engine: Engine, name: str, platform: Platform, find: Find) -> BaseIm
 
 def _finder(engine: Engine, always: bool, listen: Listener) -> Find:
     """Finds images here, and pulls those that are not, or with `always` all of them, once."""
-    pulled: dict[tuple[str, Platform], Descriptor] = {}
+    found: dict[tuple[str, Platform], Descriptor] = {}
 
     def find(name: str, platform: Platform) -> Descriptor:
-        from lamina.engine import shipping
+        if (name, platform) not in found:
+            found[name, platform] = here(name, platform) or pulled(name, platform)
+        return found[name, platform]
 
-        if (name, platform) not in pulled:
-            found, _ = shipping.ensure(
-                engine, name, platform, always=always, watch=lambda ref: _watched(ref, listen)
-            )
-            pulled[name, platform] = found
-        return pulled[name, platform]
+    def here(name: str, platform: Platform) -> Descriptor | None:
+        try:
+            return None if always else engine.image(name, platform)[0]
+        except NotFound:
+            return None
+
+    def pulled(name: str, platform: Platform) -> Descriptor:
+        from lamina.engine import shipping  # here, for a build whose images are here does without
+
+        return shipping.ensure(
+            engine, name, platform, always=always, watch=lambda ref: _watched(ref, listen)
+        )[0]
 
     return find
 
