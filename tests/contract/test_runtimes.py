@@ -69,9 +69,17 @@ def _traces() -> tuple[str, list[str]]:
 
 
 def _children() -> list[str]:
-    """Processes of ours that are still there, zombies included."""
-    threads = Path("/proc/self/task").iterdir()
-    return [pid for thread in threads for pid in (thread / "children").read_text().split()]
+    """Processes of ours that are still there, zombies included.
+
+    A thread that was joined may stay in the listing for a moment; its children, if it has any,
+    are then another thread's, so it is looked once more.
+    """
+    while True:
+        threads = sorted(Path("/proc/self/task").iterdir())
+        try:
+            return [pid for thread in threads for pid in (thread / "children").read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
 
 
 # -- ends ------------------------------------------------------------------------------------
