@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from mount_table import mount_table
+
 ROOTFS = Path(__file__).parents[2] / "../shared/images/busybox-musl-x86_64-rootfs.tar.gz"
 
 pytestmark = [
@@ -60,10 +62,6 @@ class Shop:
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
-
-
-def mounts() -> str:
-    return Path("/proc/self/mountinfo").read_text()
 
 
 def test_a_second_build_comes_from_the_cache_whole(shop: Shop) -> None:
@@ -193,7 +191,7 @@ def test_independent_stages_run_side_by_side(shop: Shop) -> None:
 
 def test_a_killed_build_leaves_a_whole_store(shop: Shop) -> None:
     shop.write("FROM busybox:musl\nCOPY a /a\nRUN sleep 60.5\n", a="1")
-    before = mounts()
+    before = mount_table(shop.place)
     build = subprocess.Popen(
         shop.command("build", "--progress=plain", str(shop.context)), stderr=subprocess.PIPE
     )
@@ -208,7 +206,7 @@ def test_a_killed_build_leaves_a_whole_store(shop: Shop) -> None:
     while running("60.5") and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not running("60.5")
-    assert mounts() == before
+    assert mount_table(shop.place) == before
     shop.write("FROM busybox:musl\nCOPY a /a\nRUN true\n")
     done = shop.build("-t", "after")
     assert done.returncode == 0, done.stderr

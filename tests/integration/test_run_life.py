@@ -57,6 +57,10 @@ def ground(engine: Engine) -> Ground:
     return containers.ground_of(engine)
 
 
+# For a container that is to run until the test says so, with the test's place at /in.
+UNTIL_GO = "while [ ! -e /in/go ]; do usleep 10000; done"
+
+
 class Box:
     """Makes containers of the test image, and looks at what they print."""
 
@@ -89,6 +93,9 @@ class Box:
 
     def state(self, container: Container) -> Any:
         return lifecycle.state_of(self.ground, container)
+
+    def has_printed(self, container: Container) -> bool:
+        return any(True for _ in output.records(self.ground, container))
 
 
 @pytest.fixture
@@ -253,16 +260,18 @@ def test_the_network_is_the_hosts_or_none(box: Box) -> None:
 
 
 def test_a_detached_container_is_watched_until_its_end(box: Box) -> None:
-    container = box.start("sh", "-c", "echo out; echo err >&2; exec sleep 0.3")
+    script = f"echo out; echo err >&2; {UNTIL_GO}"
+    container = box.start("sh", "-c", script, mounts=(parse_volume(f"{box.place}:/in"),))
     state = box.state(container)
     assert state.status is Status.RUNNING
     assert state.owner.pid != os.getpid()
     assert state.process.is_alive()
+    (box.place / "go").touch()
     assert lifecycle.wait(box.ground, container) == 0
     assert box.state(container).owner is None
     found = {(each.stream, each.data) for each in output.records(box.ground, container)}
     assert found == {("stdout", b"out\n"), ("stderr", b"err\n")}
-    assert box.ground.ledger.live() == []
+    eventually(lambda: container.id not in box.ground.ledger.live())
 
 
 def test_a_removed_one_leaves_nothing(box: Box) -> None:
@@ -273,7 +282,8 @@ def test_a_removed_one_leaves_nothing(box: Box) -> None:
 
 
 def test_stop_asks_first_and_kills_then(box: Box) -> None:
-    polite = box.start("sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done")
+    polite = box.start("sh", "-c", "trap 'exit 3' TERM; echo; while :; do sleep 0.05; done")
+    eventually(lambda: box.has_printed(polite))
     lifecycle.stop(box.ground, polite)
     assert box.state(polite).exit_code == 3
     deaf = box.start("sleep", "100")
@@ -284,8 +294,9 @@ def test_stop_asks_first_and_kills_then(box: Box) -> None:
 
 def test_the_stop_signal_is_the_containers_own(box: Box) -> None:
     container = box.start(
-        "sh", "-c", "trap 'exit 4' USR1; while :; do sleep 0.05; done", stop_signal="SIGUSR1"
+        "sh", "-c", "trap 'exit 4' USR1; echo; while :; do sleep 0.05; done", stop_signal="SIGUSR1"
     )
+    eventually(lambda: box.has_printed(container))
     lifecycle.stop(box.ground, container)
     assert box.state(container).exit_code == 4
 
@@ -317,16 +328,22 @@ def test_starting_again_keeps_files_and_log(box: Box) -> None:
 def test_a_paused_one_stands_still(box: Box) -> None:
     container = box.start("sh", "-c", "while :; do echo x; sleep 0.01; done")
     log = box.ground.ledger.directory(container.id) / "log.json"
-    eventually(lambda: log.stat().st_size > 0)
+    eventually(lambda: box.has_printed(container))
     lifecycle.pause(box.ground, container)
     assert box.state(container).status is Status.PAUSED
     with pytest.raises(Conflict):
         lifecycle.pause(box.ground, container)
     with pytest.raises(Conflict, match="paused"):
         execute(box.ground, container, Order(args=("true",)), None)
-    size = log.stat().st_size
-    time.sleep(0.1)
-    assert log.stat().st_size == size
+    sizes = [-1, log.stat().st_size]
+
+    def is_still() -> bool:  # what it printed before may be on its way to the log yet
+        time.sleep(0.1)
+        sizes.append(log.stat().st_size)
+        return sizes[-1] == sizes[-2]
+
+    eventually(is_still)
+    size = sizes[-1]
     lifecycle.unpause(box.ground, container)
     eventually(lambda: log.stat().st_size > size)
     lifecycle.pause(box.ground, container)

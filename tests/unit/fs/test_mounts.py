@@ -11,15 +11,16 @@ import pytest
 from lamina.errors import Invalid, NotFound
 from lamina.fs import syscalls
 from lamina.fs.mounts import Bind, MountDenied, Overlay, attach, opened, reduced
+from mount_table import mount_table
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 
 
 @pytest.fixture(autouse=True)
-def _table() -> Iterator[None]:
-    before = Path("/proc/self/mountinfo").read_text()
+def _table(tmp_path: Path) -> Iterator[None]:
+    before = mount_table(tmp_path)
     yield
-    assert Path("/proc/self/mountinfo").read_text() == before
+    assert mount_table(tmp_path) == before
 
 
 def _trees(base: Path) -> tuple[Path, Path, Path, Path]:
