@@ -6,7 +6,7 @@
 
 BROWSER = chromium chromium-driver
 PEERS = attr skopeo umoci buildah podman crun runc mmdebstrap docker-registry
-BENCH = $(PEERS) wrk apache2-utils curl docker.io
+BENCH = $(PEERS) wrk apache2-utils curl docker.io openssl isal
 PYTHON = .venv/bin/python
 JOBS ?= 2
 

@@ -62,7 +62,7 @@ def podman(place: Path) -> Iterator[dict[str, list[str]]]:
     limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
     try:
         yield {
-            "podman run": _hiding(
+            "podman run": hiding(
                 [*command, "run", "--rm", "--network", "none", *limits, "box", "true"]
             )
         }
@@ -89,7 +89,7 @@ def crun(place: Path) -> Iterator[dict[str, list[str]]]:
     config["process"] |= {"args": ["true"], "terminal": False, "rlimits": []}
     (bundle / "config.json").write_text(json.dumps(config))
     command = ["crun", "--root", f"{place}/crun", "run", "-b", str(bundle), "bench"]
-    yield {"crun on a bundle": _hiding(command)}
+    yield {"crun on a bundle": hiding(command)}
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def bare(place: Path) -> Iterator[dict[str, list[str]]]:
     yield {"python -I -c pass": [python, "-I", "-c", "pass"]}
 
 
-def _hiding(command: list[str]) -> list[str]:
+def hiding(command: list[str]) -> list[str]:
     """crun refuses a cgroup2 beside version 1 groups unless it is out of its sight."""
     if not os.path.exists(f"{UNIFIED}/cgroup.controllers"):
         return command

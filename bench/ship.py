@@ -1,121 +1,126 @@
 """How fast images travel: pull with unpacking, and push, beside podman, skopeo and umoci.
 
-    python -m bench ship [--runs N] [--root DIRECTORY]
+    python -m bench ship [--runs N] [--root DIRECTORY] [--only WORDS]
 
 The registry is our own, on loopback. Two images of one gzipped layer: 44,000 small files, and
 1 GiB in eight. Each round every tool pulls into a new store and pushes into a new registry, in
 turn (A B A B ...). skopeo does not unpack, so it is measured alone, and with umoci after it.
+
+    pull            from nothing to unpacked
+    pull and run    the same, and one program of it in a container without a network
+    floor           a pull beside a pipeline of C programs that move, hash and write as much
+    push            what was pulled, whose compressed layer the tools may have kept
+    push built      what was built here by COPY: a layer that nobody has compressed before
+
+`--only` asks those whose title has WORDS in it: `--only "pull and run small"`.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import hashlib
+import io
 import os
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import tarfile
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
+from bench.carriers import Action, floors, place, pulls, pushes, pushes_of_built, starts
 from bench.docker import daemon
+from bench.run import BUSYBOX
 from bench.serve import Server, lamina
 from bench.workloads import large_files, layout, node_modules
 
-Action = Callable[[Path, str], float]  # where to work, the image's name -> seconds
-
-LAMINA = shutil.which("lamina", path=os.path.dirname(sys.executable)) or "lamina"
-
-
-def _timed(*commands: list[str]) -> float:
-    begun = time.perf_counter()
-    for command in commands:
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
-    return time.perf_counter() - begun
+QUESTIONS = ("pull", "pull and run", "floor", "push", "push built")
+SIZES: dict[str, Callable[[BinaryIO], int]] = {
+    "small files": node_modules,
+    "large files": large_files,
+}
 
 
-def _podman(place: Path) -> list[str]:
-    command = ["podman", "--root", f"{place}/root", "--runroot", f"{place}/run"]
-    return [*command, "--storage-driver", "overlay", "--events-backend", "file"]
+class Image:
+    """One image of one layer, which is made when somebody asks about it."""
+
+    def __init__(self, size: str, scratch: Path, server: Server) -> None:
+        self.name = f"127.0.0.1:{server.port}/{size.split()[0]}/image:latest"
+        self.tar, self.blob = scratch / "layer.tar", scratch / "layer.tar.gz"
+        with self.tar.open("wb") as out:
+            SIZES[size](out)
+        with tarfile.open(BUSYBOX) as box, tarfile.open(self.tar, "a:") as tar:
+            program = box.extractfile("bin/busybox") or io.BytesIO()
+            info = tarfile.TarInfo("bin/true")
+            data = program.read()
+            info.mode, info.size = 0o755, len(data)
+            tar.addfile(info, io.BytesIO(data))
+        plain = self.tar.read_bytes()
+        self.blob.write_bytes(gzip.compress(plain, 6, mtime=0))
+        digest = hashlib.sha256(self.blob.read_bytes()).hexdigest()
+        self.blob.with_suffix(".digest").write_text(f"sha256:{digest}")
+        self.oci = layout(scratch, self.blob, plain)
+        copy = ["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{self.oci}:latest"]
+        subprocess.run([*copy, f"docker://{self.name}"], check=True)
+
+    def context(self) -> Path:
+        """The layer's tree, to be copied by a build."""
+        made = self.tar.parent / "context"
+        if not made.exists():
+            (made / "tree").mkdir(parents=True)
+            subprocess.run(["tar", "xf", self.tar, "-C", made / "tree"], check=True)
+            (made / "Dockerfile").write_text("FROM scratch\nCOPY tree /\n")
+        return made
 
 
-def _pulls(docker: list[str] | None) -> dict[str, Action]:
-    """What each tool types to have an image unpacked in an empty place."""
+class Asked:
+    """What to measure, and where."""
 
-    def skopeo(place: Path, name: str) -> list[str]:
-        source = f"docker://{name}"
-        return ["skopeo", "copy", "--src-tls-verify=false", source, f"oci:{place}/oci:latest"]
+    def __init__(self, runs: int, root: Path, docker: list[str] | None) -> None:
+        self.runs = runs
+        self.root = root
+        self.docker = docker
 
-    unpack = ["umoci", "raw", "unpack", "--image"]
-    found: dict[str, tuple[str, Action]] = {
-        "lamina": (LAMINA, lambda at, of: _timed([LAMINA, "--root", f"{at}/l", "pull", "-q", of])),
-        "podman": (
-            "podman",
-            lambda at, of: _timed([*_podman(at), "pull", "-q", "--tls-verify=false", of]),
-        ),
-        "skopeo, no unpacking": ("skopeo", lambda at, of: _timed(skopeo(at, of))),
-        "skopeo and umoci": (
-            "umoci",
-            lambda at, of: _timed(skopeo(at, of), [*unpack, f"{at}/oci:latest", f"{at}/tree"]),
-        ),
-    }
-    if docker is not None:
-        words = docker
+    def answer(self, question: str, size: str, image: Image) -> None:
+        """Measure, and print a table."""
+        title = f"{question} {size}"
+        if question == "pull":
+            self._measure(title, pulls(self.docker), image)
+        elif question == "pull and run":
+            self._measure(title, starts(self.docker), image)
+        elif question == "floor":
+            tools = floors(image.blob)
+            if not tools:
+                print(f"# {title} is left out: it needs bash, curl, openssl, igzip and tar")
+                return
+            self._measure(title, {"lamina": pulls(None)["lamina"], **tools}, image)
+        else:
+            with place(self.root) as stores:
+                if question == "push":
+                    tools = pushes(stores, image.name, image.oci, self.docker)
+                else:
+                    tools = pushes_of_built(stores, image.context(), self.docker)
+                self._measure_pushes(title, tools)
 
-        def pull(place: Path, name: str) -> float:
-            subprocess.run([*words, "image", "rm", "-f", name], capture_output=True, check=False)
-            return _timed([*words, "pull", "-q", name])
+    def _measure(self, title: str, tools: dict[str, Action], image: Image) -> None:
+        found: dict[str, list[float]] = {tool: [] for tool in tools}
+        for _ in range(self.runs):
+            for tool, act in tools.items():
+                with place(self.root) as at:
+                    found[tool].append(act(at, image.name))
+        _table(title, found)
 
-        found["docker"] = (words[0], pull)
-    return {name: act for name, (binary, act) in found.items() if shutil.which(binary)}
-
-
-def _pushes(stores: Path, source: str, oci: Path, docker: list[str] | None) -> dict[str, Action]:
-    """What each tool types to push the image that its store has; stores are filled here."""
-    found: dict[str, Action] = {}
-    store = [LAMINA, "--root", f"{stores}/lamina"]
-    _timed([*store, "pull", "-q", source])
-
-    def ours(place: Path, name: str) -> float:
-        _timed([*store, "tag", source, name])
-        return _timed([*store, "push", "-q", name])
-
-    found["lamina"] = ours
-    if shutil.which("podman"):
-        command = _podman(stores / "podman")
-        _timed([*command, "pull", "-q", "--tls-verify=false", source])
-        found["podman"] = lambda at, of: _timed(
-            [*command, "push", "-q", "--tls-verify=false", source, of]
-        )
-    if docker is not None:
-        words = docker
-
-        def theirs(place: Path, name: str) -> float:
-            _timed([*words, "tag", source, name])
-            return _timed([*words, "push", "-q", name])
-
-        found["docker"] = theirs
-    if shutil.which("skopeo"):
-        copy = ["skopeo", "copy", "--dest-tls-verify=false", f"oci:{oci}:latest"]
-        found["skopeo, of a layout"] = lambda at, of: _timed([*copy, f"docker://{of}"])
-    return found
-
-
-@contextmanager
-def _place(root: Path) -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="lamina-bench-", dir=root))
-    try:
-        yield path
-    finally:
-        # podman leaves its store mounted on itself.
-        subprocess.run(["umount", f"{path}/root/overlay"], check=False, capture_output=True)
-        shutil.rmtree(path)
+    def _measure_pushes(self, title: str, tools: dict[str, Action]) -> None:
+        found: dict[str, list[float]] = {tool: [] for tool in tools}
+        for _ in range(self.runs):
+            for tool, push in tools.items():
+                with place(self.root) as at, lamina(at) as fresh:
+                    found[tool].append(push(at, f"127.0.0.1:{fresh.port}/pushed:latest"))
+        _table(title, found)
 
 
 def _table(title: str, found: dict[str, list[float]]) -> None:
@@ -126,67 +131,35 @@ def _table(title: str, found: dict[str, list[float]]) -> None:
         print(f"{title:28} {name:22} {middle:7.2f} s {spread:>14} {middle / ours:7.2f}", flush=True)
 
 
-def _measure(
-    title: str, runs: int, root: Path, server: Server, oci: Path, docker: list[str] | None
-) -> None:
-    name = f"127.0.0.1:{server.port}/{title.split()[0]}/image:latest"
-    subprocess.run(
-        [
-            "skopeo",
-            "copy",
-            "-q",
-            "--dest-tls-verify=false",
-            f"oci:{oci}:latest",
-            f"docker://{name}",
-        ],
-        check=True,
-    )
-    pulls = _pulls(docker)
-    found: dict[str, list[float]] = {tool: [] for tool in pulls}
-    for _ in range(runs):
-        for tool, pull in pulls.items():
-            with _place(root) as place:
-                found[tool].append(pull(place, name))
-    _table(f"pull {title}", found)
-    with _place(root) as stores:
-        pushes = _pushes(stores, name, oci, docker)
-        found = {tool: [] for tool in pushes}
-        for _ in range(runs):
-            for tool, push in pushes.items():
-                with _place(root) as place, lamina(place) as fresh:
-                    found[tool].append(push(place, f"127.0.0.1:{fresh.port}/pushed:latest"))
-        subprocess.run(
-            ["umount", f"{stores}/podman/root/overlay"], check=False, capture_output=True
-        )
-    _table(f"push {title}", found)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5, help="of each tool")
     parser.add_argument("--root", type=Path, default=Path("/dev/shm"), help="where to work")
+    parser.add_argument("--only", default="", help="a part of the titles to ask")
+    parser.add_argument("--no-docker", action="store_true", help="leave docker out")
     asked = parser.parse_args()
-    if not shutil.which("skopeo") or os.geteuid() != 0:
-        print("this needs root and skopeo", file=sys.stderr)
+    if not shutil.which("skopeo") or os.geteuid() != 0 or not BUSYBOX.exists():
+        print(f"this needs root, skopeo, and {BUSYBOX}", file=sys.stderr)
         return 1
-    with _place(asked.root) as place, lamina(place) as server, ExitStack() as stack:
+    titles = [(one, size) for size in SIZES for one in QUESTIONS if asked.only in f"{one} {size}"]
+    if not titles:
+        print(f'no title has "{asked.only}"', file=sys.stderr)
+        return 1
+    with place(asked.root) as at, lamina(at) as server, ExitStack() as stack:
         docker: list[str] | None = None
         try:
-            docker = stack.enter_context(daemon(place))
+            if not asked.no_docker:
+                docker = stack.enter_context(daemon(at))
         except OSError as error:
             print(f"# docker is left out: {error}")
-        for title, make in (("small files", node_modules), ("large files", large_files)):
-            scratch = place / title.split()[0]
-            scratch.mkdir()
-            tar, blob = scratch / "layer.tar", scratch / "layer.tar.gz"
-            with tar.open("wb") as out:
-                make(out)
-            plain = tar.read_bytes()
-            tar.unlink()
-            blob.write_bytes(gzip.compress(plain, 6, mtime=0))
-            oci = layout(scratch, blob, plain)
-            del plain
-            _measure(title, asked.runs, asked.root, server, oci, docker)
+        here = Asked(asked.runs, asked.root, docker)
+        images: dict[str, Image] = {}
+        for question, size in titles:
+            if size not in images:
+                scratch = at / size.split()[0]
+                scratch.mkdir()
+                images[size] = Image(size, scratch, server)
+            here.answer(question, size, images[size])
     print(f"# medians of {asked.runs}; in {asked.root}; load {os.getloadavg()[0]:.1f}")
     return 0
 
