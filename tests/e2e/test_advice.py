@@ -27,7 +27,7 @@ for word; do case $word in
 update) mkdir -p /var/lib/apt/lists; dd if=/dev/urandom of=/var/lib/apt/lists/i bs=1M count=4;;
 install) test -e /var/lib/apt/lists/i; mkdir -p /usr/share/pkg /var/log/apt
   i=0; while [ $i -lt 60000 ]; do i=$((i + 1)); done
-  echo done > /usr/share/pkg/done; date +%s%N >> /var/log/apt/history.log
+  echo done > /usr/share/pkg/done; cat /proc/sys/kernel/random/uuid >> /var/log/apt/history.log
   mkdir -p /var/lib/dpkg
   printf 'Package: pkg\\nStatus: install ok installed\\nVersion: 1-2\\n' > /var/lib/dpkg/status;;
 esac; done 2>/dev/null
