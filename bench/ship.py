@@ -60,10 +60,11 @@ class Image:
             info.mode, info.size = 0o755, len(data)
             tar.addfile(info, io.BytesIO(data))
         plain = self.tar.read_bytes()
-        self.blob.write_bytes(gzip.compress(plain, 6, mtime=0))
-        digest = hashlib.sha256(self.blob.read_bytes()).hexdigest()
+        packed = gzip.compress(plain, 6, mtime=0)
+        self.blob.write_bytes(packed)
+        digest = hashlib.sha256(packed).hexdigest()
         self.blob.with_suffix(".digest").write_text(f"sha256:{digest}")
-        self.oci = layout(scratch, self.blob, plain)
+        self.oci = layout(scratch, [(packed, plain)])
         copy = ["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{self.oci}:latest"]
         subprocess.run([*copy, f"docker://{self.name}"], check=True)
 
@@ -89,15 +90,16 @@ class Asked:
         """Measure, and print a table."""
         title = f"{question} {size}"
         if question == "pull":
-            self._measure(title, pulls(self.docker), image)
+            measure(title, pulls(self.docker), image.name, self.runs, self.root)
         elif question == "pull and run":
-            self._measure(title, starts(self.docker), image)
+            measure(title, starts(self.docker), image.name, self.runs, self.root)
         elif question == "floor":
             tools = floors(image.blob)
             if not tools:
                 print(f"# {title} is left out: it needs bash, curl, openssl, igzip and tar")
                 return
-            self._measure(title, {"lamina": pulls(None)["lamina"], **tools}, image)
+            tools = {"lamina": pulls(None)["lamina"], **tools}
+            measure(title, tools, image.name, self.runs, self.root)
         else:
             with place(self.root) as stores:
                 if question == "push":
@@ -106,14 +108,6 @@ class Asked:
                     tools = pushes_of_built(stores, image.context(), self.docker)
                 self._measure_pushes(title, tools)
 
-    def _measure(self, title: str, tools: dict[str, Action], image: Image) -> None:
-        found: dict[str, list[float]] = {tool: [] for tool in tools}
-        for _ in range(self.runs):
-            for tool, act in tools.items():
-                with place(self.root) as at:
-                    found[tool].append(act(at, image.name))
-        _table(title, found)
-
     def _measure_pushes(self, title: str, tools: dict[str, Action]) -> None:
         found: dict[str, list[float]] = {tool: [] for tool in tools}
         for _ in range(self.runs):
@@ -121,6 +115,16 @@ class Asked:
                 with place(self.root) as at, lamina(at) as fresh:
                     found[tool].append(push(at, f"127.0.0.1:{fresh.port}/pushed:latest"))
         _table(title, found)
+
+
+def measure(title: str, tools: dict[str, Action], name: str, runs: int, root: Path) -> None:
+    """Let every tool do what it does with the image `name`, each in a new place; print a table."""
+    found: dict[str, list[float]] = {tool: [] for tool in tools}
+    for _ in range(runs):
+        for tool, act in tools.items():
+            with place(root) as at:
+                found[tool].append(act(at, name))
+    _table(title, found)
 
 
 def _table(title: str, found: dict[str, list[float]]) -> None:

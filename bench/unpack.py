@@ -107,7 +107,7 @@ def main() -> None:
         if shutil.which("tar"):
             tools["tar xzf"] = lambda place: _timed(["tar", "xzf", str(blob), "-C", place])
         if shutil.which("umoci"):
-            image = layout(Path(scratch), blob, plain)
+            image = layout(Path(scratch), [(blob.read_bytes(), plain)])
             tools["umoci raw unpack"] = lambda place: _timed(
                 ["umoci", "raw", "unpack", "--image", f"{image}:latest", f"{place}/root"]
             )

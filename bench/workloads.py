@@ -7,6 +7,7 @@ import io
 import json
 import random
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -84,8 +85,36 @@ def large_files(out: BinaryIO, *, files: int = 8, size: int = 128 << 20) -> int:
     return files
 
 
-def layout(place: Path, blob: Path, plain: bytes) -> Path:
-    """An OCI layout at `place`, of one image with the one layer that `blob` holds, gzipped."""
+def small_layer(out: BinaryIO, *, serial: int, files: int = 50) -> int:
+    """A layer as one step of a build leaves it: some small files in a folder of their own."""
+    random_ = random.Random(serial)
+    text = _text(random_, 16 << 10)
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        _add(tar, f"step-{serial}", tarfile.DIRTYPE, 0o755)
+        for number in range(files):
+            name = f"step-{serial}/file-{number}.js"
+            _add(tar, name, tarfile.REGTYPE, 0o644, text[: random_.randint(100, 8000)])
+    return files + 1
+
+
+def context(place: Path, *, files: int = 50_000) -> Path:
+    """A directory of many small files to build from, as a large work tree has them."""
+    random_ = random.Random(50)
+    text = _text(random_, 64 << 10)
+    made = place / "context"
+    for serial in range(files):
+        folder = made / f"src/part-{serial // 2500}/module-{serial // 100}"
+        if serial % 100 == 0:
+            folder.mkdir(parents=True)
+        start = random_.randrange(60_000)
+        size = int(random_.expovariate(1 / 1500))
+        (folder / f"file-{serial}.js").write_bytes(text[start : start + size])
+    (made / "Dockerfile").write_text("FROM localhost/bench:base\nCOPY . /app\n")
+    return made
+
+
+def layout(place: Path, layers: Iterable[tuple[bytes, bytes]]) -> Path:
+    """An OCI layout at `place`, of one image; of each layer the gzipped bytes and the plain."""
     made = place / "layout"
     (made / "blobs/sha256").mkdir(parents=True)
 
@@ -95,18 +124,21 @@ def layout(place: Path, blob: Path, plain: bytes) -> Path:
         return {"digest": f"sha256:{digest}", "size": len(data)}
 
     kind = "application/vnd.oci.image"
-    layer = {"mediaType": f"{kind}.layer.v1.tar+gzip", **put(blob.read_bytes())}
+    described, diff_ids = [], []
+    for blob, plain in layers:
+        described.append({"mediaType": f"{kind}.layer.v1.tar+gzip", **put(blob)})
+        diff_ids.append(f"sha256:{hashlib.sha256(plain).hexdigest()}")
     config = {
         "architecture": "amd64",
         "os": "linux",
         "config": {},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(plain).hexdigest()}"]},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
     }
     manifest = {
         "schemaVersion": 2,
         "mediaType": f"{kind}.manifest.v1+json",
         "config": {"mediaType": f"{kind}.config.v1+json", **put(json.dumps(config).encode())},
-        "layers": [layer],
+        "layers": described,
     }
     entry = {
         "mediaType": f"{kind}.manifest.v1+json",
@@ -125,6 +157,11 @@ def _add(
     info.type, info.mode, info.size, info.linkname = kind, mode, len(data), link
     info.mtime = 1_700_000_000 + len(name)
     tar.addfile(info, io.BytesIO(data) if data else None)
+
+
+def text(size: int) -> bytes:
+    """Words that deflate to a third."""
+    return _text(random.Random(size), size)
 
 
 def _text(random_: random.Random, size: int) -> bytes:
