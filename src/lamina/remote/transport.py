@@ -19,6 +19,8 @@ from lamina.remote.url import SCHEMES, join, origin, shown, split
 from lamina.values import dataclass, field
 
 if TYPE_CHECKING:
+    import ssl
+
     from urllib3 import BaseHTTPResponse, PoolManager
 
 _REDIRECTS = 10  # at most, for one request
@@ -274,19 +276,20 @@ class Transport:
         return urllib3.ProxyManager(shown(proxy), proxy_headers=headers, **options)
 
 
-def _context(tls: Tls) -> Any:
+def _context(tls: Tls) -> ssl.SSLContext:
     import ssl
 
     try:
-        if tls.bundle:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        else:
+        if tls.verify and not tls.bundle:
             context = ssl.create_default_context()
-        for path in (*tls.bundle, *tls.ca_files):
-            if path.is_dir():
-                context.load_verify_locations(capath=path)
-            else:
-                context.load_verify_locations(cafile=path)
+        else:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if tls.verify:  # else none is needed, and to read them takes as long as a small pull
+            for path in (*tls.bundle, *tls.ca_files):
+                if path.is_dir():
+                    context.load_verify_locations(capath=path)
+                else:
+                    context.load_verify_locations(cafile=path)
         for certificate, key in tls.pairs:
             context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
