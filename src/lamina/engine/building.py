@@ -1,4 +1,4 @@
-"""What a build needs from everybody: reads the Dockerfile and contexts, and hands them over."""
+"""What a build needs from everybody, gathered and handed over: see `contexts` for its files."""
 
 from __future__ import annotations
 
@@ -10,24 +10,17 @@ from pathlib import Path
 from threading import Lock
 
 from lamina import build
-from lamina.build import BaseImage, Built, Graph, Listener, NamedContext, Options, Secret, Workshop
+from lamina.build import BaseImage, Built, Graph, Listener, Options, Secret, Workshop
 from lamina.build import events as told
-from lamina.build.context import (
-    Context,
-    EmptyContext,
-    LocalContext,
-    read_file,
-    unpacked,
-    with_ignore,
-)
+from lamina.build.context import Context, LocalContext
 from lamina.build.report import Reporter
-from lamina.dockerfile import Dockerfile, parse
-from lamina.dockerfile.ignore import Ignore
+from lamina.dockerfile import Dockerfile
+from lamina.engine.contexts import dockerfile_text, named_contexts, open_context, read_dockerfile
 from lamina.engine.spool import spooled
-from lamina.errors import Invalid, NotFound, Unsupported
+from lamina.errors import Invalid, NotFound
 from lamina.image import view
 from lamina.oci import reference
-from lamina.values import dataclass, field, replace
+from lamina.values import dataclass, field
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
@@ -43,8 +36,6 @@ if TYPE_CHECKING:
     from lamina.transfer.copy import Event
 
     Find = Callable[[str, Platform], Descriptor]
-
-_REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,17 +108,17 @@ def _plan(
     engine: Engine, request: BuildRequest, spool: Path, stack: ExitStack, find: Find
 ) -> tuple[Graph, dict[str, Context], str]:
     """What the build will do, where it takes files from, and the name of its Dockerfile's place."""
-    context = _open_context(request, spool, stack)
-    dockerfile, place, context = _read_dockerfile(request, context)
-    contexts, named = _named_contexts(engine, request, find)
+
+    def base(name: str, platform: Platform) -> BaseImage:
+        image = view.load(engine.store.blobs, find(name, platform), platform=platform)
+        return BaseImage(name, image)
+
+    context = open_context(request, spool, stack)
+    dockerfile, place, context = read_dockerfile(request, context)
+    contexts, named = named_contexts(engine, request, base)
     contexts[""] = context
     _refuse_by_checks(engine, dockerfile, request.options, context)
-    graph = build.plan(
-        dockerfile,
-        request.options,
-        resolve=lambda name, platform: resolve(engine, name, platform, find),
-        contexts=named,
-    )
+    graph = build.plan(dockerfile, request.options, resolve=base, contexts=named)
     return graph, contexts, place
 
 
@@ -165,14 +156,14 @@ def planned(engine: Engine, request: BuildRequest) -> tuple[Graph, dict[str, Con
 def place_of(request: BuildRequest) -> str:
     """What the report of a build is kept under; NotFound where there is no such Dockerfile."""
     assert isinstance(request.context, Path)
-    return _read_dockerfile(request, LocalContext(request.context.absolute()))[1]
+    return read_dockerfile(request, LocalContext(request.context.absolute()))[1]
 
 
 def context_of(request: BuildRequest) -> LocalContext:
     """The directory that a build takes files from, with its ignore rules."""
     if not isinstance(request.context, Path):
         raise Invalid("only a directory can be looked at: name one")
-    _, _, context = _read_dockerfile(request, LocalContext(request.context.absolute()))
+    _, _, context = read_dockerfile(request, LocalContext(request.context.absolute()))
     assert isinstance(context, LocalContext)
     return context
 
@@ -183,8 +174,8 @@ def check(engine: Engine, request: BuildRequest) -> Advice:
 
     with ExitStack() as stack:
         spool = stack.enter_context(spooled(engine.root / "build"))
-        context = _open_context(request, spool, stack)
-        text, name, _, context = _dockerfile_text(request, context)
+        context = open_context(request, spool, stack)
+        text, name, _, context = dockerfile_text(request, context)
         return advising.check(engine, text, name, request.options, context)
 
 
@@ -242,13 +233,6 @@ def _write(
 # -- images --------------------------------------------------------------------------------
 
 
-def resolve(engine: Engine, name: str, platform: Platform, find: Find) -> BaseImage:
-    """The image that a Dockerfile calls `name`."""
-    descriptor = find(name, platform)
-    image = view.load(engine.store.blobs, descriptor, platform=platform)
-    return BaseImage(name, image)
-
-
 def _finder(engine: Engine, always: bool, listen: Listener) -> Find:
     """Finds images here, and pulls those that are not, or with `always` all of them, once."""
     found: dict[tuple[str, Platform], Descriptor] = {}
@@ -298,142 +282,3 @@ def _watched(
         listen(told.Finished(vertex, time.time(), error=str(error) or type(error).__name__))
         raise
     listen(told.Finished(vertex, time.time()))
-
-
-# -- contexts ------------------------------------------------------------------------------
-
-
-def _open_context(request: BuildRequest, spool: Path, stack: ExitStack) -> Context:
-    source = request.context
-    if source is None:
-        return EmptyContext(spool)
-    if isinstance(source, Path):
-        text = os.fspath(source)
-        if text.startswith(_REMOTE):
-            raise Unsupported(
-                f'a context from "{text}" is not built yet', hint="clone it and name the directory"
-            )
-        return LocalContext(source.absolute())
-    return stack.enter_context(unpacked(source, spool))
-
-
-def _read_dockerfile(request: BuildRequest, context: Context) -> tuple[Dockerfile, str, Context]:
-    """The Dockerfile, the name of its place, and the context with its ignore rules."""
-    data, name, place, context = _dockerfile_text(request, context)
-    return _parsed(data if request.text is None else request.text, name), place, context
-
-
-def _dockerfile_text(request: BuildRequest, context: Context) -> tuple[bytes, str, str, Context]:
-    """The Dockerfile's bytes and name, its place, and the context with its ignore rules."""
-    given = request.dockerfile
-    if isinstance(given, bytes):
-        if isinstance(context, LocalContext):
-            context = with_ignore(context)
-        return given, "Dockerfile", f"- {_place(context)}", context
-    if not isinstance(context, LocalContext):
-        raise Invalid("without a context the Dockerfile must come on standard input")
-    if given is None:
-        return _from_context(request.in_context, context)
-    path = given.absolute()
-    inside = _relative(path, context.path)
-    if inside is not None:
-        return _from_context(inside, context)
-    beside = path.with_name(f"{path.name}.dockerignore")
-    if beside.is_file():
-        ignore = Ignore.parse(beside.read_text("utf-8", "surrogateescape"))
-        context = replace(context, ignore=ignore, ignore_name=str(beside))
-    else:
-        context = with_ignore(context)
-    return _bytes_of(path), path.name, str(path), context
-
-
-def _from_context(name: str, context: LocalContext) -> tuple[bytes, str, str, Context]:
-    with context.open_root() as root:
-        text = read_file(root, name)
-    if text is None and name == "Dockerfile":
-        with context.open_root() as root:
-            # Docker takes this spelling too, for people whose file system lost the capital.
-            text = read_file(root, "dockerfile")
-    if text is None:
-        raise NotFound(
-            f'"{name}" is not in the build context "{context.path}"',
-            hint="name another file with -f",
-        )
-    place = f"{_place(context)}/{name}"
-    data = text.encode("utf-8", "surrogateescape")
-    return data, name, place, with_ignore(context, name)
-
-
-def _parsed(data: bytes, name: str) -> Dockerfile:
-    dockerfile = parse(data, name=name)
-    if not dockerfile.stages:
-        raise Invalid(f'"{name}" has no FROM', hint="a Dockerfile begins with FROM image")
-    return dockerfile
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise NotFound(f'"{path}" does not exist') from None
-    except IsADirectoryError:
-        raise Invalid(f'"{path}" is a directory, expected a Dockerfile') from None
-
-
-def _relative(path: Path, directory: Path) -> str | None:
-    try:
-        return path.resolve().relative_to(directory.resolve()).as_posix()
-    except ValueError:
-        return None
-
-
-def _place(context: Context) -> str:
-    return str(context.path) if isinstance(context, LocalContext) else "-"
-
-
-def _named_contexts(
-    engine: Engine, request: BuildRequest, find: Find
-) -> tuple[dict[str, Context], dict[str, NamedContext]]:
-    contexts: dict[str, Context] = {}
-    named: dict[str, NamedContext] = {}
-    for name, value in request.named_contexts.items():
-        kind, separator, rest = value.partition("://")
-        if separator and kind == "docker-image":
-            platform = request.options.platform or engine.platform
-            named[name] = NamedContext(resolve(engine, rest, platform, find))
-        elif separator and kind == "oci-layout":
-            named[name] = NamedContext(_from_layout(engine, name, rest, request))
-        elif value.startswith(_REMOTE) or separator or value.startswith("target:"):
-            raise Unsupported(f'build context "{name}={value}" is not built yet')
-        else:
-            local = LocalContext(Path(value).absolute(), name=f'context "{name}"')
-            contexts[name.lower()] = with_ignore(local)
-            named[name] = NamedContext(None)
-    return contexts, named
-
-
-def _from_layout(engine: Engine, name: str, text: str, request: BuildRequest) -> BaseImage:
-    """An image of an OCI layout directory: PATH, PATH:TAG or PATH@DIGEST."""
-    from lamina.image.archive import read_archive
-
-    path, _, digest = text.partition("@")
-    label = None
-    if not Path(path).is_dir() and ":" in path:
-        path, _, label = path.rpartition(":")
-    if not Path(path).is_dir():
-        raise NotFound(f'OCI layout "{path}" does not exist')
-    loaded = read_archive(path, engine.store.blobs)
-    fitting = [
-        each
-        for each in loaded
-        if (not digest or each.descriptor.digest == digest)
-        and (not label or label == each.label or any(n.endswith(f":{label}") for n in each.names))
-    ]
-    if len(fitting) != 1:
-        raise NotFound(
-            f'"{text}" names {len(fitting)} images of the OCI layout, expected one',
-            hint="add @DIGEST or :TAG",
-        )
-    platform = request.options.platform or engine.platform
-    image = view.load(engine.store.blobs, fitting[0].descriptor, platform=platform)
-    return BaseImage(name, image)
