@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import posixpath
-import secrets
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from lamina.build import users
 from lamina.build.cache import Made
@@ -26,6 +24,7 @@ from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import ChainID, Digest, chain_ids
 from lamina.snapshot.snapshotter import Draft
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.build.command import Commands
 
@@ -73,7 +72,7 @@ class Executor:
         """Do the step and keep its layer. `began`: seconds since 1970, when it was taken up."""
         snapshotter = self.workshop.snapshotter
         parent = self.trees.unpacked(step.parent)
-        draft = snapshotter.prepare(f"build-{os.getpid()}-{secrets.token_hex(8)}", parent)
+        draft = snapshotter.prepare(f"build-{os.getpid()}-{os.urandom(8).hex()}", parent)
         try:
             seen = self._change(step, selection, draft)
             return self._seal(step, draft, began, seen)

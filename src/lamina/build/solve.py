@@ -34,8 +34,7 @@ from lamina.values import replace
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
-
+    from lamina.build.crew import Crew
     from lamina.build.execute import Executor
 
 HASHES, LISTS = "context-hashes", "context-lists"
@@ -84,55 +83,45 @@ class Solver:
     def solve(self) -> Trees:
         """Do every step; StepFailed for the first that fails, when the others have been ended."""
         waiting = list(self.graph.steps)
-        running: dict[Future[tuple[Made, ...]], Step] = {}
-        pool = None
+        crew: Crew | None = None
         try:
-            while waiting or running:
+            while waiting or (crew is not None and not crew.is_idle):
                 for step in [step for step in waiting if self._is_ready(step)]:
                     waiting.remove(step)
                     answer = self._ask(step)
                     if answer is not None:
                         self.trees.made[step.index] = answer
                         continue
-                    if pool is None:
-                        pool = self._prepared_pool()
-                    running[pool.submit(self._make, step)] = step
-                if running and not any(self._is_ready(step) for step in waiting):
-                    self._collect(running)
+                    crew = crew or self._crew()
+                    crew.take(step)
+                if crew is not None and not any(self._is_ready(step) for step in waiting):
+                    step, made = crew.next()
+                    self.trees.made[step.index] = made
         except BaseException:
             if self._executor is not None:
                 self._executor.cancel()
             raise
         finally:
-            if pool is not None:
-                pool.shutdown(wait=True, cancel_futures=True)
+            if crew is not None:
+                crew.close()
             self._save_hashes()
         return self.trees
 
-    def _prepared_pool(self) -> ThreadPoolExecutor:
+    def _crew(self) -> Crew:
         """What it takes to do a step, imported only when one has to be done."""
-        from concurrent.futures import ThreadPoolExecutor
-
+        from lamina.build.crew import Crew
         from lamina.build.execute import Executor
 
         self._executor = Executor(
             self.graph, self.workshop, self.trees, self.emit, self._selections
         )
-        return ThreadPoolExecutor(self.workers)
+        return Crew(self._make, self.workers)
 
     def _is_ready(self, step: Step) -> bool:
         return all(
             not isinstance(tree, StepTree) or tree.index in self.trees.made
             for tree in step.inputs()
         )
-
-    def _collect(self, running: dict[Future[tuple[Made, ...]], Step]) -> None:
-        from concurrent.futures import FIRST_COMPLETED, wait
-
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            step = running.pop(future)
-            self.trees.made[step.index] = future.result()
 
     # -- the cache -------------------------------------------------------------------------
 

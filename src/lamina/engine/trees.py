@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lamina.engine.layers import keep
 from lamina.errors import Corrupt
 from lamina.fs import lock
-from lamina.layer.apply import Applied, apply
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import ChainID, DiffID, chain_ids
 from lamina.snapshot import unpack as unpack_snapshot
-from lamina.snapshot.drawing import draw
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from lamina.layer.apply import Applied
     from lamina.snapshot.snapshotter import Snapshotter
     from lamina.store import Store
 
@@ -52,6 +51,9 @@ def _unpack_one(
     chain: ChainID,
     parent: ChainID | None,
 ) -> None:
+    from lamina.layer.apply import apply  # here, for most of the time there is nothing to unpack
+    from lamina.snapshot.drawing import draw
+
     indexer = snapshotter.indexer()
     if indexer is not None:
         with store.blobs.open(descriptor) as blob:

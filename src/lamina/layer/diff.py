@@ -14,7 +14,6 @@ import os
 from collections.abc import Iterable
 from queue import SimpleQueue
 from threading import Thread
-from typing import Protocol
 
 from lamina.errors import Conflict, Invalid
 from lamina.fs.metadata import data_extents
@@ -26,6 +25,12 @@ from lamina.layer.index import Index
 from lamina.layer.writer import TarWriter
 from lamina.oci.digest import DiffID, Digest
 from lamina.values import dataclass
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 _SECOND = 1_000_000_000
 _PIECE = 1 << 19  # bytes handed on at a time
