@@ -263,3 +263,61 @@ def test_an_image_is_looked_into_wherever_it_is(shop: Shop, tmp_path: Path) -> N
         blobs = [one for one in registry.faults.seen if "/blobs/" in one.path]
         assert len(blobs) == 2
         assert blobs[-1].headers["range"].startswith("bytes=")
+
+
+def test_layers_and_history_are_listed_wherever_the_image_is(shop: Shop, tmp_path: Path) -> None:
+    from lamina.testing.registry import TestRegistry
+
+    def rows(at: Shop, command: str, text: str) -> list[dict[str, object]]:
+        said = at.ok(command, "--format=json", "--no-trunc", text)
+        return [{**json.loads(line), "CreatedSince": ""} for line in said.splitlines()]
+
+    with TestRegistry(tmp_path / "registry") as registry:
+        there = f"docker://{registry.address}/team/shop:1"
+        shop.ok("tag", "shop", there.removeprefix("docker://"))
+        shop.ok("push", "-q", there.removeprefix("docker://"))
+        shop.ok("copy", "local:shop", f"oci:{tmp_path}/layout:1")
+        shop.ok("copy", "local:shop", f"oci-archive:{tmp_path}/shop.tar:1")
+        near = (
+            f"oci:{tmp_path}/layout:1",
+            f"oci-archive:{tmp_path}/shop.tar:1",
+            f"docker-archive:{shop.archive}",
+        )
+        empty, other = Shop.__new__(Shop), Shop.__new__(Shop)
+        empty.root, other.root = tmp_path / "nothing-here", tmp_path / "other"
+        other.ok("import", str(ROOTFS), "busybox:musl")
+        told = ("CreatedBy", "DiffID", "PlainBytes", "Added", "Changed", "Deleted")
+        here = rows(shop, "layers", "shop")
+        for at, text in zip((empty, empty, other), near, strict=True):
+            found = rows(at, "layers", text)
+            assert [[row[key] for key in told] for row in found] == [
+                [row[key] for key in told] for row in here
+            ]
+            assert rows(at, "history", text) == rows(shop, "history", "shop")
+            assert at.ok("layers", text, "2") == shop.ok("layers", "shop", "2")
+
+        # A registry is not made to send layers only for a list.
+        registry.faults.clear()
+        found = rows(empty, "layers", there)
+        assert [row.keys() for row in found] == [row.keys() for row in here]
+        assert [row["DiffID"] for row in found] == [row["DiffID"] for row in here]
+        assert {row["PlainBytes"] for row in found} == {row["Added"] for row in found} == {None}
+        sizes = [row["StoredBytes"] for row in reversed(found)]
+        listed = empty.ok("history", "--human=false", "--format={{.Size}}", there).splitlines()
+        assert listed == ["0", *[f"{size} (compressed)" for size in sizes]]
+        assert "<nil>" not in empty.ok("layers", there)
+        manifests = [one for one in registry.faults.seen if "/blobs/" not in one.path]
+        configs = [one for one in registry.faults.seen if "/blobs/" in one.path]
+        assert len(configs) <= len(manifests)
+        assert not empty.root.exists()
+        assert empty.ok("layers", "--tree", there) == shop.ok("layers", "--tree", "shop")
+        assert empty.ok("layers", there, "2") == shop.ok("layers", "shop", "2")
+        done = empty("layers", there, "9")
+        assert (done.returncode, "layers 1 to 5" in done.stderr) == (1, True)
+
+        # What was read once is known.
+        other.ok("layers", "--tree", there)
+        found = rows(other, "layers", there)
+        assert [row["PlainBytes"] for row in found] == [row["PlainBytes"] for row in here]
+        assert [row["Deleted"] for row in found] == [row["Deleted"] for row in here]
+        assert rows(other, "history", there) == rows(shop, "history", "shop")

@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.cli.template.values import Value
     from lamina.engine import Engine
+    from lamina.engine.layers import Sizes
     from lamina.engine.local import Local
     from lamina.image.view import Row
     from lamina.oci.platform import Platform
@@ -142,15 +143,13 @@ def _image_row(image: Local, now: datetime, *, full: bool) -> Mapping[str, Value
 
 
 def history(args: Args, engine: Engine) -> int:
-    from lamina.engine import local
-
+    look = engine.analyze(args.rest[0], platform_of(args))
     if args.flag("dockerfile"):
-        print(engine.analyze(args.rest[0], platform_of(args)).dockerfile, end="")
+        print(look.dockerfile, end="")
         return 0
-    _, image = engine.image(args.rest[0], platform_of(args))
     full = args.flag("no-trunc")
-    rows = local.rows(engine.store, image)
-    ids = [str(image.id) if full else image.id.short, *[MISSING] * (len(rows) - 1)]
+    rows = look.rows
+    ids = [str(look.image.id) if full else look.image.id.short, *[MISSING] * (len(rows) - 1)]
     if args.flag("quiet"):
         print("\n".join(ids))
         return 0
@@ -158,8 +157,8 @@ def history(args: Args, engine: Engine) -> int:
     columns = ("ID", "CreatedSince" if human else "CreatedAt", "CreatedBy", "Size", "Comment")
     now = datetime.now(UTC)
     listed = [
-        _history_row(row, size, id, now, human=human, full=full)
-        for (row, size), id in zip(rows, ids, strict=True)
+        _history_row(row, sizes, id, now, human=human, full=full)
+        for (row, sizes), id in zip(rows, ids, strict=True)
     ]
     for line in Listing(_HISTORY_HEADERS, columns).lines(listed, args.text("format")):
         print(line)
@@ -178,11 +177,13 @@ HISTORY = Command(
         QUIET,
     ),
     arguments=(1, 1),
+    about="IMAGE may be docker://host/name:tag, oci:DIR or an archive too. Of layers in a\n"
+    "registry that were never read here, the size as stored is shown, and said to be that.",
 )
 
 
 def _history_row(
-    row: Row, size: int, id: str, now: datetime, *, human: bool, full: bool
+    row: Row, sizes: Sizes | None, id: str, now: datetime, *, human: bool, full: bool
 ) -> Mapping[str, Value]:
     entry = row.history
     time = units.parse_time(entry.created)
@@ -192,9 +193,23 @@ def _history_row(
         "CreatedAt": units.rfc3339(time) if time is not None else "N/A",
         "CreatedSince": units.since(time, now),
         "CreatedBy": text if full else shorten(text, 45),
-        "Size": units.human_size(size, 3) if human else str(size),
+        "Size": _size(row, sizes, human=human),
         "Comment": visible(entry.comment),
     }
+
+
+def _size(row: Row, sizes: Sizes | None, *, human: bool) -> str:
+    """The bytes of the files that an instruction brought; of a layer that nobody has read, its own.
+
+    That is said, for it is another number.
+    """
+    from lamina.oci import media_type as types
+
+    bytes = sizes.content if sizes is not None else row.layer.descriptor.size if row.layer else 0
+    text = units.human_size(bytes, 3) if human else str(bytes)
+    if sizes is not None or row.layer is None:
+        return text
+    return f"{text} ({'tar' if row.layer.descriptor.media_type in types.PLAIN else 'compressed'})"
 
 
 def tag(args: Args, engine: Engine) -> int:

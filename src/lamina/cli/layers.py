@@ -17,7 +17,7 @@ from lamina.layer import whiteout
 if TYPE_CHECKING:
     from lamina.cli.template.values import Value
     from lamina.engine import Engine
-    from lamina.engine.local import LayerView
+    from lamina.engine.sight import LayerView
     from lamina.layer.entry import Entry
 
 _LAYERS = Listing(
@@ -82,20 +82,20 @@ _LETTERS = {
 
 
 def layers(args: Args, engine: Engine) -> int:
-    from lamina.engine import local
-
-    _, image = engine.image(args.rest[0], platform_of(args))
+    look = engine.analyze(args.rest[0], platform_of(args))
     form = args.text("format")
     if len(args.rest) == 2:
-        entries = local.layer_entries(engine.store, image, _number(args))
+        entries = look.entries(_number(args))
         lines = (
             tar_lines(entries) if form is None else _ENTRIES.lines(map(entry_row, entries), form)
         )
     elif args.flag("tree"):
-        lines = _tree(local.layer_views(engine.store, image), args.number("depth") or 2)
+        lines = _tree(look.views(whole=True), args.number("depth") or 2)
     else:
-        views = local.layer_views(engine.store, image)
-        lines = iter(_LAYERS.lines([_row(view, args.flag("no-trunc")) for view in views], form))
+        rows = [_row(view, args.flag("no-trunc")) for view in look.views()]
+        if form is None or form.startswith("table"):
+            rows = [_marked(row) for row in rows]
+        lines = iter(_LAYERS.lines(rows, form))
     for line in lines:
         print(line)
     return 0
@@ -113,7 +113,9 @@ LAYERS = Command(
     ),
     arguments=(1, 2),
     about="Layers are numbered from the lowest, 1. With a number, the entries of that layer are\n"
-    'listed as "tar tv" does, and what deletes files of lower layers is marked.',
+    'listed as "tar tv" does, and what deletes files of lower layers is marked.\n'
+    "IMAGE may be docker://host/name:tag, oci:DIR or an archive too. Of a registry, a list shows\n"
+    "what is known without a download; --tree and a layer's number read what they show.",
 )
 
 
@@ -125,6 +127,7 @@ def _tree(views: Sequence[LayerView], depth: int) -> Iterator[str]:
         yield f"{view.number}  {row['CreatedBy']}  {row['PlainSize']}  {counts}"
         sums: dict[str, list[int]] = {}
         effect = view.effect
+        assert effect is not None  # every layer was read
         for kind, paths in enumerate((effect.added, effect.changed, effect.deleted)):
             for path in paths:
                 parts = path.split("/")
@@ -147,7 +150,7 @@ def _number(args: Args) -> int:
 
 
 def _row(view: LayerView, full: bool) -> Mapping[str, Value]:
-    layer = view.layer
+    layer, effect = view.layer, view.effect
     text = layer.history.created_by or layer.history.comment if layer.history else ""
     text = visible(instruction(" ".join(text.split())))
     return {
@@ -158,13 +161,18 @@ def _row(view: LayerView, full: bool) -> Mapping[str, Value]:
         "ChainID": str(layer.chain_id) if full else layer.chain_id.short,
         "MediaType": layer.descriptor.media_type,
         "StoredSize": units.human_size(layer.descriptor.size, 3),
-        "PlainSize": units.human_size(view.sizes.plain, 3),
+        "PlainSize": units.human_size(view.sizes.plain, 3) if view.sizes is not None else None,
         "StoredBytes": layer.descriptor.size,
-        "PlainBytes": view.sizes.plain,
-        "Added": len(view.effect.added),
-        "Changed": len(view.effect.changed),
-        "Deleted": len(view.effect.deleted),
+        "PlainBytes": view.sizes.plain if view.sizes is not None else None,
+        "Added": len(effect.added) if effect is not None else None,
+        "Changed": len(effect.changed) if effect is not None else None,
+        "Deleted": len(effect.deleted) if effect is not None else None,
     }
+
+
+def _marked(row: Mapping[str, Value]) -> Mapping[str, Value]:
+    """The row for a table, where "-" stands for what is not known."""
+    return {name: "-" if value is None else value for name, value in row.items()}
 
 
 def entry_row(entry: Entry) -> Mapping[str, Value]:

@@ -69,11 +69,10 @@ def ls(args: Args, engine: Engine) -> int:
     layer = args.number("layer")
     form = args.text("format")
     if layer is not None:
-        _need_layer(look, layer)
         at = path.strip("/")
         entries = [
             entry
-            for entry in look.layers[layer - 1]
+            for entry in look.entries(layer)
             if not at or entry.path == at or entry.path.startswith(f"{at}/")
         ]
         lines = (
@@ -98,12 +97,6 @@ def _listed(look: Sight, path: str, *, deep: bool) -> list[str]:
     if node is not None and node.entry.type != "dir":
         return [at]
     return list(stack.below(at)) if deep else stack.children(at)
-
-
-def _need_layer(look: Sight, number: int) -> None:
-    if not 1 <= number <= len(look.image.layers):
-        hint = f"the image has layers 1 to {len(look.image.layers)}"
-        raise NotFound(f"there is no layer {number}", hint=hint)
 
 
 def _file_row(node: Node) -> Mapping[str, Value]:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.engine import layers
+from lamina.engine.layers import Sizes
 from lamina.engine.sight import Sight, local
 from lamina.errors import Corrupt, Denied
 from lamina.image.view import Layer
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
 
     from lamina.engine.engine import Engine
     from lamina.engine.places import Source
-    from lamina.oci.content import Fetcher
     from lamina.oci.descriptor import Descriptor
+    from lamina.oci.digest import DiffID
     from lamina.oci.platform import Platform
     from lamina.remote.repository import Repository
-
-_PLAIN = frozenset({types.OCI_LAYER, types.DOCKER_LAYER})
+    from lamina.transfer.tarball import Learnt
 
 
 def anywhere(engine: Engine, text: str, platform: Platform | None, stack: ExitStack) -> Sight:
@@ -42,47 +42,81 @@ def anywhere(engine: Engine, text: str, platform: Platform | None, stack: ExitSt
         return local(engine.store, engine.image(place.text, platform)[1])
     source = places.opened(engine, place, stack)
     image = view.load(source.fetcher, source.root, platform=platform or engine.asked_platform)
-    return Sight(
-        image,
-        lambda layer: _entries(engine, source.fetcher, layer),
-        lambda layer: _plain_elsewhere(source, layer),
-    )
+    return Sight(image, _There(engine, source))
 
 
-def _entries(engine: Engine, fetcher: Fetcher, layer: Layer) -> Sequence[Entry]:
-    """A layer's contents: known here by its diff ID, or read once, and then known."""
-    from lamina.layer import index
-    from lamina.transfer.tarball import learn
+class _There:
+    """Layers where they are. What was once read of one is known here by its diff ID."""
 
-    known = None if engine.is_empty else engine.store.indexes.get(layer.diff_id)
-    if known is not None:
-        try:
-            return index.decode(known)
-        except Corrupt:
-            pass  # of an older form, or damaged: the layer itself has the truth
-    with fetcher.open(layer.descriptor) as stream:
-        learnt = learn(stream)
-    layers.check(layer.diff_id, learnt.diff_id, layer.descriptor)
-    if not engine.is_empty:
-        try:
-            engine.store.indexes.put(layer.diff_id, index.encode(learnt.entries))
-        except Denied:
-            pass  # looking with somebody else's store is fine, only slower
-    return learnt.entries
+    def __init__(self, engine: Engine, source: Source) -> None:
+        self._engine = engine
+        self._source = source
+        self._read: dict[DiffID, Learnt] = {}  # in this process
 
+    def entries(self, layer: Layer) -> Sequence[Entry]:
+        known = self._known(layer)
+        return known if known is not None else self._learnt(layer).entries
 
-@contextmanager
-def _plain_elsewhere(source: Source, layer: Layer) -> Iterator[BinaryIO]:
-    """A layer's plain tar where it is; of a registry only the parts that are asked for."""
-    from lamina.layer.compress import decompressed
+    def sizes(self, layer: Layer) -> Sizes | None:
+        learnt = self._read.get(layer.diff_id)
+        if learnt is None:
+            plain = self._known_size(layer)
+            known = self._known(layer) if plain is not None else None
+            if plain is not None and known is not None:
+                return Sizes.of(plain, known)
+            if self._source.repository is not None:
+                return None
+            learnt = self._learnt(layer)
+        return Sizes.of(learnt.plain_size, learnt.entries)
 
-    if source.repository is not None and layer.descriptor.media_type in _PLAIN:
-        with Ranges(source.repository, layer.descriptor) as parts:
-            yield io.BufferedReader(parts, 1 << 16)
-        return
-    with source.fetcher.open(layer.descriptor) as stream:
-        with decompressed(stream) as plain:
-            yield plain
+    @contextmanager
+    def plain(self, layer: Layer) -> Iterator[BinaryIO]:
+        """A layer's plain tar; of a registry only the parts that are asked for."""
+        from lamina.layer.compress import decompressed
+
+        repository = self._source.repository
+        if repository is not None and layer.descriptor.media_type in types.PLAIN:
+            with Ranges(repository, layer.descriptor) as parts:
+                yield io.BufferedReader(parts, 1 << 16)
+            return
+        with self._source.fetcher.open(layer.descriptor) as stream:
+            with decompressed(stream) as plain:
+                yield plain
+
+    def _known(self, layer: Layer) -> Sequence[Entry] | None:
+        from lamina.layer import index
+
+        learnt = self._read.get(layer.diff_id)
+        if learnt is not None:
+            return learnt.entries
+        known = None if self._engine.is_empty else self._engine.store.indexes.get(layer.diff_id)
+        if known is not None:
+            try:
+                return index.decode(known)
+            except Corrupt:
+                pass  # of an older form, or damaged: the layer itself has the truth
+        return None
+
+    def _known_size(self, layer: Layer) -> int | None:
+        if layer.descriptor.media_type in types.PLAIN:
+            return layer.descriptor.size
+        return None if self._engine.is_empty else layers.plain_size(self._engine.store, layer)
+
+    def _learnt(self, layer: Layer) -> Learnt:
+        """Read a layer from end to end, and keep what is in it where there is a store."""
+        from lamina.transfer.tarball import learn
+
+        with self._source.fetcher.open(layer.descriptor) as stream:
+            learnt = learn(stream)
+        layers.check(layer.diff_id, learnt.diff_id, layer.descriptor)
+        self._read[layer.diff_id] = learnt
+        if not self._engine.is_empty:
+            store, size = self._engine.store, learnt.plain_size
+            try:
+                layers.keep(store, learnt.digest, layer.diff_id, learnt.entries, size)
+            except Denied:
+                pass  # looking with somebody else's store is fine, only slower
+        return learnt
 
 
 class Ranges(io.RawIOBase):

@@ -71,6 +71,12 @@ def sizes(store: Store, layer: Layer) -> Sizes:
     return found
 
 
+def plain_size(store: Store, layer: Layer) -> int | None:
+    """Bytes of the layer's uncompressed tar; None if nobody has read it."""
+    known = store.records.get(SIZES, layer.diff_id)
+    return json.loads(known)[0] if known is not None else None
+
+
 def _learn(store: Store, layer: Layer) -> tuple[Sequence[Entry], Sizes]:
     """Read a layer from end to end, and keep what is in it."""
     from lamina.transfer.tarball import learn

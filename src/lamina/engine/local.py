@@ -12,9 +12,7 @@ from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
-    from lamina.image.stack import Effect
-    from lamina.image.view import Image, Layer, Row
-    from lamina.layer.entry import Entry
+    from lamina.image.view import Image, Layer
     from lamina.oci.platform import Platform
     from lamina.oci.reference import Reference
     from lamina.store import Named, Store
@@ -42,16 +40,6 @@ class Local:
     def id(self) -> Digest:
         """The image ID; the manifest's digest where there is no config."""
         return self.image.id if self.image is not None else self.named.descriptor.digest
-
-
-@dataclass(frozen=True, slots=True)
-class LayerView:
-    """A layer, and what it does to the tree below it."""
-
-    number: int  # 1 is the lowest
-    layer: Layer
-    sizes: layers.Sizes
-    effect: Effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,43 +102,6 @@ def find(store: Store, text: str, platform: Platform | None) -> tuple[Descriptor
     """What `text` names here, and the image in it for `platform`; NotFound."""
     descriptor = store.names.find(text)
     return descriptor, load(store, descriptor, platform)
-
-
-def rows(store: Store, image: Image) -> list[tuple[Row, int]]:
-    """The history, newest first, each instruction with the bytes of files that it brought."""
-    found = []
-    for row in reversed(image.rows):
-        size = layers.sizes(store, row.layer).content if row.layer is not None else 0
-        found.append((row, size))
-    return found
-
-
-def layer_views(store: Store, image: Image) -> list[LayerView]:
-    """Each layer, lowest first, with what it adds, changes and deletes."""
-    from lamina.image.stack import Stack
-
-    stack = Stack()
-    return [
-        LayerView(
-            number,
-            layer,
-            layers.sizes(store, layer),
-            stack.push(layers.entries(store, layer)),
-        )
-        for number, layer in enumerate(image.layers, 1)
-    ]
-
-
-def layer_entries(store: Store, image: Image, number: int) -> Sequence[Entry]:
-    """The entries of the layer `number`, 1 being the lowest; NotFound if there is none."""
-    if not 1 <= number <= len(image.layers):
-        raise NotFound(
-            f"there is no layer {number}",
-            hint=f"the image has layers 1 to {len(image.layers)}"
-            if image.layers
-            else "the image has no layers",
-        )
-    return layers.entries(store, image.layers[number - 1])
 
 
 def tag(store: Store, source: str, target: str) -> None:

@@ -87,7 +87,7 @@ class RegistryShelf:
             reference=reference,
             key=f"{name}@{digest}",
             documents=documents,
-            sight=Sight(image, _unasked, place.plain) if image is not None else None,
+            sight=Sight(image, place) if image is not None else None,
             problem=problem,
             platforms=offered(place, documents[0]),
             entries=lambda layer, limits: self._entries(place, layer, limits),
@@ -107,7 +107,7 @@ class RegistryShelf:
 
 
 class _Place:
-    """A repository as a place to read content from (`oci.content.Fetcher`)."""
+    """A repository as a place to read content from (`oci.content.Fetcher`, `sight.Reach`)."""
 
     def __init__(self, repository: Repository | LocalRepository) -> None:
         self.repository = repository
@@ -126,15 +126,17 @@ class _Place:
                 f'the registry has lost the blob "{text}"', hint="push it again"
             ) from error
 
+    def entries(self, layer: Layer) -> list[Entry]:
+        raise AssertionError("the pages ask the sheet for entries, which are bounded")
+
+    def sizes(self, layer: Layer) -> None:
+        """Not known: a registry does not read what it serves."""
+
     @contextmanager
     def plain(self, layer: Layer) -> Iterator[BinaryIO]:
         """The plain tar of a layer."""
         with self.open(layer.descriptor) as stream, plain(stream) as found:
             yield found
-
-
-def _unasked(layer: Layer) -> list[Entry]:
-    raise AssertionError("the pages ask the sheet for entries, which are bounded")
 
 
 def _load(place: _Place, root: Descriptor, wanted: platforms.Platform | None) -> Image:

@@ -7,44 +7,101 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from lamina.engine import layers
+from lamina.engine.layers import Sizes
 from lamina.errors import NotFound
 from lamina.image.stack import Effect, Node, Stack
-from lamina.image.view import Image, Layer
+from lamina.image.view import Image, Layer, Row
 from lamina.layer.content import PlainTar
 from lamina.layer.entry import FILE, Entry
 from lamina.layer.reader import read_index
 from lamina.oci.digest import Digest
 from lamina.store import Store
+from lamina.values import dataclass
 
 if TYPE_CHECKING:
     from lamina.analysis import Difference, Package, Setting, Step, Waste
     from lamina.serve.web.shelf import Sight as Readable
 
 
+class Reach(Protocol):
+    """How the layers of an image are read, wherever they are."""
+
+    def entries(self, layer: Layer) -> Sequence[Entry]:
+        """What is in a layer, entry by entry; NotFound, Corrupt."""
+        ...
+
+    def sizes(self, layer: Layer) -> Sizes | None:
+        """How large a layer is; None where that costs the layer's download, which is not made."""
+        ...
+
+    def plain(self, layer: Layer) -> AbstractContextManager[BinaryIO]:
+        """A layer's plain tar, which can seek."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LayerView:
+    """A layer, and what it does to the tree below it; None where that is not known."""
+
+    number: int  # 1 is the lowest
+    layer: Layer
+    sizes: Sizes | None
+    effect: Effect | None
+
+
 class Sight:
-    """An image whose layers are read only when something in them is asked for.
+    """An image whose layers are read only when something in them is asked for."""
 
-    `entries` gives a layer's table of contents, `open_plain` its plain tar.
-    """
-
-    def __init__(
-        self,
-        image: Image,
-        entries: Callable[[Layer], Sequence[Entry]],
-        open_plain: Callable[[Layer], AbstractContextManager[BinaryIO]],
-    ) -> None:
+    def __init__(self, image: Image, reach: Reach) -> None:
         self.image = image
-        self._entries = entries
-        self._open_plain = open_plain
+        self._reach = reach
         self._digests: dict[int, dict[int, Digest]] = {}  # layer -> offset -> digest
 
     @cached_property
     def layers(self) -> list[Sequence[Entry]]:
         """The entries of every layer, the lowest first."""
-        return [self._entries(layer) for layer in self.image.layers]
+        return [self._reach.entries(layer) for layer in self.image.layers]
+
+    def entries(self, number: int) -> Sequence[Entry]:
+        """The entries of one layer, 1 being the lowest; NotFound if there is none."""
+        count = len(self.image.layers)
+        if not 1 <= number <= count:
+            hint = f"the image has layers 1 to {count}" if count else "the image has no layers"
+            raise NotFound(f"there is no layer {number}", hint=hint)
+        if "layers" in self.__dict__:  # all were read
+            return self.layers[number - 1]
+        return self._reach.entries(self.image.layers[number - 1])
+
+    def views(self, *, whole: bool = False) -> list[LayerView]:
+        """Each layer, the lowest first, and as far as that is known what it does.
+
+        `whole` reads for it what must be downloaded.
+        """
+        if whole:
+            _ = self.layers
+        found = []
+        stack: Stack | None = Stack()
+        for number, layer in enumerate(self.image.layers, 1):
+            sizes = self._reach.sizes(layer)
+            if sizes is None:
+                stack = None  # what lies above it changes a tree that nobody has seen
+            effect = stack.push(self.entries(number)) if stack is not None else None
+            found.append(LayerView(number, layer, sizes, effect))
+        return found
+
+    @property
+    def rows(self) -> list[tuple[Row, Sizes | None]]:
+        """The history, newest first, with the sizes of the layer that each instruction made.
+
+        None where there is no layer, or where its sizes cannot be known without a download.
+        """
+        return [
+            (row, self._reach.sizes(row.layer) if row.layer is not None else None)
+            for row in reversed(self.image.rows)
+        ]
 
     @cached_property
     def _built(self) -> tuple[Stack, list[Effect]]:
@@ -129,7 +186,7 @@ class Sight:
 
     def read(self, node: Node) -> Iterator[bytes]:
         """The bytes of a file, in pieces."""
-        with self._open_plain(self.image.layers[node.layer - 1]) as stream:
+        with self._reach.plain(self.image.layers[node.layer - 1]) as stream:
             yield from PlainTar(stream).read(node.entry)
 
     def digest(self, node: Node) -> Digest:
@@ -148,7 +205,7 @@ class Sight:
         return found
 
     def _read_digests(self, layer: int) -> dict[int, Digest]:
-        with self._open_plain(self.image.layers[layer - 1]) as stream:
+        with self._reach.plain(self.image.layers[layer - 1]) as stream:
             return {
                 entry.offset: entry.digest
                 for entry in read_index(stream)
@@ -164,17 +221,25 @@ class Sight:
 
 def local(store: Store, image: Image) -> Sight:
     """An image of the store."""
-    return Sight(
-        image,
-        lambda layer: layers.entries(store, layer),
-        lambda layer: _open_plain(store, layer),
-    )
+    return Sight(image, _Here(store))
 
 
-@contextmanager
-def _open_plain(store: Store, layer: Layer) -> Iterator[BinaryIO]:
-    with store.blobs.open(layer.descriptor) as stream, plain(stream) as found:
-        yield found
+class _Here:
+    """Layers of the store, of which everything is known once it was asked for."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def entries(self, layer: Layer) -> Sequence[Entry]:
+        return layers.entries(self._store, layer)
+
+    def sizes(self, layer: Layer) -> Sizes:
+        return layers.sizes(self._store, layer)
+
+    @contextmanager
+    def plain(self, layer: Layer) -> Iterator[BinaryIO]:
+        with self._store.blobs.open(layer.descriptor) as stream, plain(stream) as found:
+            yield found
 
 
 @contextmanager
