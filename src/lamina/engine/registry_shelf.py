@@ -18,13 +18,14 @@ from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
 from lamina.registry import LocalRegistry, Registry
 from lamina.registry.failures import NoManifest
-from lamina.serve.web.shelf import Group, Referrer, Sheet, Tagged
+from lamina.registry.local import LocalRepository
+from lamina.serve.web.shelf import SCHEMA1, Document, Group, Referrer, Sheet, Tagged
 
 if TYPE_CHECKING:
     from lamina.layer.entry import Entry
     from lamina.layer.limits import Limits
-    from lamina.registry.local import LocalRepository
     from lamina.registry.repository import Repository
+    from lamina.serve.old import Old
 
 _FIRST = 8  # tags of a repository on the page of all repositories
 _BATCH = 1000
@@ -35,8 +36,9 @@ _DOCUMENTS = types.MANIFESTS | types.INDEXES | {types.SCHEMA1, types.SCHEMA1_SIG
 class RegistryShelf:
     """The repositories of a registry. What a repository does not have is not shown in it."""
 
-    def __init__(self, registry: Registry | LocalRegistry) -> None:
+    def __init__(self, registry: Registry | LocalRegistry, *, old: Old | None = None) -> None:
         self._registry = registry
+        self._old = old
 
     def holder(self, reference: str) -> str | None:
         return _split(reference)[0]
@@ -72,6 +74,7 @@ class RegistryShelf:
                 continue
             kind = "index" if entry.media_type in types.INDEXES else ""
             kind = kind or ("image" if entry.media_type in types.MANIFESTS else "artifact")
+            kind = SCHEMA1 if entry.media_type in (types.SCHEMA1, types.SCHEMA1_SIGNED) else kind
             found.append(Tagged(f"{repository}:{tag}", tag, entry.digest, kind))
         return found
 
@@ -93,10 +96,28 @@ class RegistryShelf:
             entries=lambda layer, limits: self._entries(place, layer, limits),
             seconds={},
             referrers=lambda: _referrers(place.repository, root.digest, image),
+            old=self._offered(place.repository, text),
         )
 
     def close(self) -> None:
         self._registry.close()
+
+    def _offered(
+        self, repository: Repository | LocalRepository, text: str
+    ) -> Callable[[], Document | None] | None:
+        """What old clients get under a tag; None where they are not spoken with."""
+        old = self._old
+        if old is None or isinstance(repository, LocalRepository) or ":" in text:
+            return None
+
+        def make() -> Document | None:
+            try:
+                offer = old.offer(repository, repository.manifest(text), text, embedded=True)
+            except NoManifest:
+                return None
+            return Document("schema1", offer.media_type, offer.digest, offer.body)
+
+        return make
 
     def _entries(self, place: _Place, layer: Layer, limits: Limits) -> Iterable[Entry]:
         digest = layer.descriptor.digest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from lamina.registry import LocalRegistry, Registry
     from lamina.registry.gc import Reason, Report
     from lamina.registry.mirror import Mirrors
+    from lamina.serve.old import Old
     from lamina.serve.server import Address
     from lamina.serve.settings import Settings
     from lamina.serve.web.shelf import Analyst, Shelf
@@ -46,13 +48,15 @@ def serve(engine: Engine, chosen: Settings, *, local: bool, log: Log) -> None:
         _need("a login", "bcrypt")
     if chosen.auth.mode == "token" or chosen.schema1:
         _need("signing", "joserfc")
+    if chosen.web:
+        _need("showing images", "jinja2")
     check_open(chosen)
     root = root_of(engine, chosen)
     sock = server.listen(chosen.address)
     with sock:
         registry = LocalRegistry(engine.store) if local else open_root(chosen, root)
         keys = (engine.root if local else root) / "keys"
-        pages = _pages(registry) if chosen.web else None
+        pages = partial(_pages, registry) if chosen.web else None
         mirrors = _mirrors(engine, chosen, registry)
         with assembled(chosen, registry, keys=keys, log=log, pages=pages, mirrors=mirrors) as app:
             place = server.Address(*sock.getsockname()[:2])
@@ -88,12 +92,11 @@ def _mirrors(
     )
 
 
-def _pages(registry: Registry | LocalRegistry) -> tuple[Shelf, Analyst]:
+def _pages(registry: Registry | LocalRegistry, old: Old | None) -> tuple[Shelf, Analyst]:
     from lamina.engine.registry_shelf import RegistryShelf
     from lamina.engine.shelves import Analyst
 
-    _need("showing images", "jinja2")
-    return RegistryShelf(registry), Analyst()
+    return RegistryShelf(registry, old=old), Analyst()
 
 
 def show(

@@ -48,11 +48,11 @@ def assembled(
     keys: Path,
     log: Log,
     mirrors: Mirrors | None = None,
-    pages: tuple[Shelf, Analyst] | None = None,
+    pages: Callable[[Old | None], tuple[Shelf, Analyst]] | None = None,
 ) -> Iterator[App]:
     """The application and what runs beside it, until the block ends. `keys` is a directory.
 
-    `pages` is what the pages for people show; there are none without.
+    `pages` makes what the pages for people show; there are none without.
     """
     metrics = Metrics()
     with ExitStack() as stack:
@@ -73,6 +73,7 @@ def assembled(
             )
             stack.enter_context(chores)
         doorkeeper = access(settings, keys)
+        old = Old(keys / "schema1.pem") if settings.schema1 else None
         app = App(
             registry,
             access=doorkeeper,
@@ -82,9 +83,9 @@ def assembled(
             log=log if settings.access_log else None,
             warning=settings.warning,
             mirrors=mirrors,
-            old=Old(keys / "schema1.pem") if settings.schema1 else None,
+            old=old,
             forwarded=settings.forwarded,
-            site=_site(settings, pages, doorkeeper) if pages is not None else None,
+            site=_site(settings, pages(old), doorkeeper) if pages is not None else None,
         )
         stack.callback(app.close)
         yield app

@@ -155,6 +155,58 @@ def test_what_refers_to_an_image_is_listed(registry: Registry, serve: Serve) -> 
     assert b"There is no image to look into" in artifact.body
 
 
+@pytest.fixture
+def old(registry: Registry, tmp_path: Path) -> Iterator[tuple[Client, str]]:
+    """A registry with pages that speaks with old clients too, and the ID of its key."""
+    from lamina.engine.registry_shelf import RegistryShelf
+    from lamina.engine.shelves import Analyst
+    from lamina.serve.app import App
+    from lamina.serve.old import Old
+    from lamina.serve.server import Running
+    from lamina.serve.web.site import Site
+
+    signer = Old(tmp_path / "keys/schema1.pem")
+    site = Site(RegistryShelf(registry, old=signer), Analyst())
+    app = App(registry, old=signer, site=site)
+    with Running(app) as server:
+        yield Client(server.url), signer.key_id
+    app.close()
+
+
+def test_who_signed_a_schema_1_can_be_reached(registry: Registry, old: tuple[Client, str]) -> None:
+    client, key = old
+    push(registry, shop("1"), "team/shop", "1")
+    signed = client("GET", "/v2/team/shop/manifests/1", Accept=types.SCHEMA1_SIGNED).body
+    for layer in json.loads(signed)["fsLayers"]:
+        client.upload("team/shop", client("GET", f"/v2/team/shop/blobs/{layer['blobSum']}").body)
+    done = client("PUT", "/v2/team/shop/manifests/old", signed, Content_Type=types.SCHEMA1_SIGNED)
+    assert done.status == 201
+    # Of an image: from its head to the document that old clients get, and who signed that.
+    head = client("GET", "/ui/image?ref=team/shop:1").body.decode()
+    assert 'href="document?ref=team/shop:1&amp;kind=schema1"' in head
+    shown = client("GET", "/ui/document?ref=team/shop:1&kind=schema1").body.decode()
+    assert 'href="signatures?ref=team/shop:1#keys"' in shown
+    assert "fsLayers" in shown
+    assert key in client("GET", "/ui/signatures?ref=team/shop:1").body.decode()
+    got = client("GET", "/ui/bare?ref=team/shop:1&kind=schema1").body
+    assert json.loads(got)["signatures"]
+    # Of one that was pushed: from the tags.
+    tags = client("GET", "/ui/tags?repository=team/shop").body.decode()
+    assert '<a href="signatures?ref=team/shop:old">schema 1, signatures</a>' in tags
+    kept = client("GET", "/ui/signatures?ref=team/shop:old").body.decode()
+    assert "kept as its payload, without signatures" in kept
+    assert key in kept
+    assert client("GET", "/ui/image?ref=team/shop:old").status == 200
+
+
+def test_a_registry_of_today_offers_no_schema_1(registry: Registry, serve: Serve) -> None:
+    push(registry, shop("1"), "team/shop", "1")
+    client = serve()
+    assert b"schema1" not in client("GET", "/ui/image?ref=team/shop:1").body
+    found = client("GET", "/ui/document?ref=team/shop:1&kind=schema1")
+    assert (found.status, b"is not offered as Docker schema 1" in found.body) == (404, True)
+
+
 def test_a_damaged_blob_is_said_without_the_place_of_the_registry(
     registry: Registry, serve: Serve, tmp_path: Path
 ) -> None:

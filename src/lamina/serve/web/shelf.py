@@ -18,6 +18,8 @@ from lamina.oci.config import ImageConfig
 from lamina.oci.digest import DiffID, Digest
 from lamina.values import dataclass, field
 
+SCHEMA1 = "schema 1"  # kind of what is tagged
+
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
@@ -26,7 +28,7 @@ class Tagged:
     reference: str
     label: str  # the tag, or what stands for one
     digest: Digest  # of its manifest or index
-    kind: str  # image, index or artifact; "" where that is not known
+    kind: str  # image, index, artifact or schema 1; "" where that is not known
     platform: str = ""
     created: str | None = None  # RFC 3339
     size: int | None = None  # bytes of its layers as stored
@@ -45,7 +47,7 @@ class Group:
 class Document:
     """A manifest, config or index, as it is to the byte."""
 
-    kind: str  # "manifest", "config", "index"
+    kind: str  # "manifest", "config", "index", "schema1"
     media_type: str
     digest: Digest
     raw: bytes
@@ -94,6 +96,8 @@ class Sheet:
     entries: Callable[[Layer, Limits], Iterable[Entry]]
     seconds: Mapping[DiffID, float]  # that building its layers took, where it was built here
     referrers: Callable[[], Sequence[Referrer]]
+    # As clients get it that know Docker schema 1 only; None from it if it cannot be said in that.
+    old: Callable[[], Document | None] | None = None
 
 
 class Shelf(Protocol):

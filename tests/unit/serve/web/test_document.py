@@ -44,6 +44,11 @@ def test_a_forged_signature_is_said() -> None:
     assert "signature 0" in problem
 
 
+def test_a_payload_alone_has_no_keys() -> None:
+    found, problem = keys(document(schema1.payload(signed()), types.SCHEMA1))
+    assert (found, "without signatures" in problem) == ([], True)
+
+
 def test_other_manifests_have_no_keys_in_them() -> None:
     assert keys(document(b"{}", types.OCI_MANIFEST)) == ([], "")
 

@@ -10,9 +10,10 @@ from lamina.serve.answer import Answer, of_bytes
 from lamina.serve.web.links import Query, attachment
 from lamina.serve.web.pages import Desk, Page
 from lamina.serve.web.pages.image import about, place
-from lamina.serve.web.shelf import Document, Sheet
+from lamina.serve.web.shelf import SCHEMA1, Document, Sheet
 
 _SHOWN = 1 << 20  # bytes
+_OFFERED = "schema1"  # kind of document
 
 
 def document(desk: Desk, query: Query) -> Page:
@@ -40,6 +41,11 @@ def bare(desk: Desk, query: Query) -> Answer:
 
 
 def _find(sheet: Sheet, kind: str) -> Document:
+    if kind == _OFFERED:
+        offered = sheet.old() if sheet.old is not None else None
+        if offered is None:
+            raise NotFound(f'"{sheet.reference}" is not offered as Docker {SCHEMA1}')
+        return offered
     for one in sheet.documents:
         if one.kind == kind or not kind:
             return one
@@ -63,12 +69,14 @@ def signatures(desk: Desk, query: Query) -> Page:
     sheet = found if isinstance(found, Sheet) else found.sheet
     head = about(found, "signatures") if not isinstance(found, Sheet) else None
     signers, problem = keys(sheet.documents[0])
+    offered = sheet.old() if sheet.old is not None else None
     values = {
         **(head or {"page": "signatures", "place": None, "sheet": sheet}),
         "platform": query.text("platform"),
         "referrers": sheet.referrers(),
         "keys": signers,
         "problem": problem,
+        "offered": keys(offered)[0] if offered is not None else (),
         "holder": desk.shelf.holder(sheet.reference),
     }
     return Page("signatures.html", values)
@@ -81,6 +89,8 @@ def keys(first: Document) -> tuple[list[tuple[str, str]], str]:
     from lamina.oci import schema1
 
     try:
+        if not schema1.read(first.raw).is_signed:
+            return [], "the manifest is kept as its payload, without signatures"
         return [(key.id, key.type) for key in schema1.verify(first.raw)], ""
     except Error as error:
         return [], error.message
