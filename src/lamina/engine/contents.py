@@ -1,4 +1,4 @@
-"""The entries of layers for somebody who waits for a page: as they are read, and nothing is kept.
+"""The entries of layers for somebody who waits for a page: as they are read.
 
 Who takes them says when it is enough.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from lamina.errors import Corrupt
 from lamina.layer.compress import decompressed, zstd_module
-from lamina.layer.index import Index
+from lamina.layer.index import Index, decode
 from lamina.layer.limits import TooMuch
 from lamina.layer.reader import Reader
 from lamina.oci.digest import Digest
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lamina.layer.entry import Entry
     from lamina.layer.limits import Limits
     from lamina.oci.content import Fetcher
+    from lamina.registry.indexes import Indexes
     from lamina.store import Store
 
 _CHUNK = 1 << 20  # bytes
@@ -42,6 +43,27 @@ def _whole(entries: Iterable[Entry]) -> Iterator[Entry]:
         yield from entries
     except (zstd_module().ZstdError, ValueError, KeyError, TypeError) as error:
         raise Corrupt("a layer's index is damaged", hint="pull or build the image again") from error
+
+
+def remembered(
+    indexes: Indexes | None, place: Fetcher, layer: Layer, limits: Limits
+) -> Iterator[Entry]:
+    """As `read`, and the next time without reading."""
+    digest = layer.descriptor.digest
+    known = indexes.get(digest) if indexes is not None else None
+    if known is not None:
+        place.open(layer.descriptor).close()  # an index is no layer: its files are to be read, too
+        try:
+            yield from decode(known)
+            return
+        except Corrupt:
+            pass  # of an older form, or damaged
+    found = Index()
+    for entry in read(place, layer, limits):
+        found.append(entry)
+        yield entry
+    if indexes is not None:
+        indexes.put(digest, found.to_bytes())
 
 
 def read(place: Fetcher, layer: Layer, limits: Limits) -> Iterator[Entry]:

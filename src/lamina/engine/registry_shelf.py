@@ -124,7 +124,7 @@ class RegistryShelf:
         if isinstance(self._registry, LocalRegistry):
             place.repository.blob(str(digest))
             return contents.kept(self._registry.store, layer, limits)
-        return contents.read(place, layer, limits)
+        return contents.remembered(self._registry.indexes, place, layer, limits)
 
 
 class _Place:

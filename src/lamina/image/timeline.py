@@ -7,8 +7,9 @@ stood, so that any moment can be asked about without building it again.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
+from itertools import chain, islice
 
 from lamina.image.stack import Effect, Node, Stack, resolve
 from lamina.layer import whiteout
@@ -122,6 +123,11 @@ class Timeline:
         found = [node for node in gone if node.entry.path == path]
         node = self.stack.nodes.get(path)
         return sorted([*found, node] if node is not None else found, key=lambda one: one.layer)
+
+    def search(self, fits: Callable[[str], bool], *, limit: int) -> list[Node]:
+        """Everything that stands or ever stood at a path that fits, at most `limit`."""
+        nodes = chain(self.stack.nodes.values(), *self._gone.values())
+        return list(islice((node for node in nodes if fits(node.entry.path)), limit))
 
     def moment(self, depth: int) -> Moment:
         """The sums after the layer `depth`; made when asked for, the latest remembered."""

@@ -140,6 +140,7 @@ def collect(
     blobs = _sweep(registry, before, dropped, dry_run=dry_run)
     expiry = registry.grace if upload_expiry is None else upload_expiry
     leftovers = registry.blobs.leftovers(now - expiry, dry_run=dry_run)
+    leftovers += _forget_indexes(registry, dropped, dry_run=dry_run)
     return Report(manifests, links, blobs, leftovers)
 
 
@@ -158,6 +159,20 @@ def _sweep(
             if not dry_run:
                 registry.documents.forget(digest)
     return gone
+
+
+def _forget_indexes(registry: Registry, dropped: Counter[Digest], *, dry_run: bool) -> int:
+    """Take away what was known of layers that are gone; its bytes."""
+    freed = 0
+    indexes = registry.indexes
+    if indexes is None:
+        return 0
+    for digest, size in indexes.all():
+        if registry.metadata.uses(digest) <= dropped[digest]:
+            freed += size
+            if not dry_run:
+                indexes.remove(digest)
+    return freed
 
 
 def trail(found: Mapping[Digest, Reason], digest: Digest) -> list[tuple[Digest, Reason]]:

@@ -3,6 +3,7 @@
 registry.db (-wal, -shm)    SQLite: who may see which blob, manifests, tags
 blobs/<algorithm>/<hex>     content, manifests too, mode 0444
 uploads/<session>           blobs on their way; the size is the offset
+indexes/<algorithm>/<hex>   what is in a layer, once somebody has looked into it
 ingest/, trash/             what is being written, and being deleted
 locks/                      flock: gc, schema
 keys/                       what `serve` signs tokens with
@@ -24,6 +25,7 @@ from lamina.oci.distribution.endpoint import check_name
 from lamina.oci.document import MANIFEST_LIMIT
 from lamina.registry.blobs import Blobs, Place, Uploads
 from lamina.registry.files import FileBlobs
+from lamina.registry.indexes import Indexes
 from lamina.registry.metadata import Metadata
 from lamina.registry.repository import Repository
 from lamina.registry.sqlite import SQLite
@@ -45,6 +47,7 @@ class Registry:
         complete: bool = True,
         manifest_limit: int = MANIFEST_LIMIT,
         now: Callable[[], int] = time.time_ns,
+        indexes: Indexes | None = None,
     ) -> None:
         self.blobs = blobs
         self.uploads = uploads
@@ -53,6 +56,7 @@ class Registry:
         self.complete = complete  # whether manifests must have here what they refer to
         self.manifest_limit = manifest_limit  # bytes
         self.now = now  # ns since 1970
+        self.indexes = indexes
         self.documents = Documents(blobs)
 
     def repository(self, name: str) -> Repository:
@@ -89,6 +93,7 @@ def open_registry(
         complete=complete,
         manifest_limit=manifest_limit,
         now=now,
+        indexes=Indexes(root),
     )
 
 

@@ -51,6 +51,13 @@ def test_a_walk_through_the_pages(pages: Client, engine: Engine, dark: bool) -> 
         assert "file?" in browser.url
         assert "deleted or replaced at 4" in browser.text("tbody")
 
+        browser.click("=Files")
+        browser.type("#q", "lib8" + KEYS["enter"])
+        browser.await_url("q=lib8")
+        assert browser.text("tr.deleted td.name") == "/var/cache/apt/archives/lib8.deb"
+        browser.click("tr.deleted td.name a")
+        assert "file?" in browser.url
+
         browser.click("=Compare with …")
         browser.type("#two", "shop:2" + KEYS["enter"])
         browser.await_url("two=")
@@ -69,6 +76,7 @@ def test_images_that_mean_harm_do_none(pages: Client, engine: Engine) -> None:
     with Browser() as browser:
         for address in (
             "image?ref=evil:1&at=1",
+            "find?ref=evil:1&q=*",
             "waste?ref=evil:1",
             "file?ref=evil:1&path=page.html",
             "document?ref=evil:1&kind=config",
@@ -98,6 +106,7 @@ def test_a_narrow_window_does_not_scroll_sideways(pages: Client, engine: Engine)
         for address in (
             "",
             "image?ref=shop:1",
+            "find?ref=shop:1&q=lib",
             "waste?ref=shop:1",
             "file?ref=shop:1&path=app/serve",
         ):

@@ -53,6 +53,10 @@ def test_markup_in_names_texts_and_files_is_only_text(pages: Client, engine: Eng
         to("file", ref="evil:1", path="page.html"),
         to("document", ref="evil:1", kind="config"),
         to("compare", one="evil:1", two="shop:1"),
+        to("find", ref="evil:1", q="*"),
+        to("find", ref="evil:1", q=SCRIPT),
+        to("find", ref="evil:1", q=IMG),
+        to("find", ref="evil:1", q="bad\udcff"),
         to("image", ref=SCRIPT),
         to("", q=SCRIPT),
         to("compare", one=IMG, two=IMG),
@@ -82,6 +86,15 @@ def test_names_that_are_not_utf8_can_be_followed(pages: Client, engine: Engine) 
     assert "bytes" in pages("GET", "/" + href.replace("&amp;", "&")).body.decode()
     (href,) = re.findall('href="(image[^"]*dir%80[^"]*)"', html)
     assert ">in</a>" in pages("GET", "/" + href.replace("&amp;", "&")).body.decode()
+
+
+def test_names_that_are_not_utf8_are_found(pages: Client, engine: Engine) -> None:
+    keep(engine.store, hostile(), "evil:1")
+    for q in ("bad%FF%FE", "bad%5Cxff", "*xfe"):
+        html = pages("GET", f"/find?ref=evil:1&q={q}").body.decode()
+        (href,) = re.findall('href="(file[^"]*bad%FF%FE[^"]*)"', html)
+        assert "bytes" in pages("GET", "/" + href.replace("&amp;", "&")).body.decode()
+        assert "deleted at 2" in html
 
 
 def test_links_stay_within_the_image(pages: Client, engine: Engine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 from tests.pictures import keep, picture, shop
@@ -261,3 +262,62 @@ def test_what_has_the_image_as_its_subject_is_listed(pages: Client, engine: Engi
     assert len(found) == 2
     assert found[1].startswith("application/x.signature")
     assert found[1].endswith("signer &lt;me&gt;")
+
+
+def test_files_are_found_by_name_over_all_layers(pages: Client, engine: Engine) -> None:
+    keep(engine.store, shop(), "shop:1")
+    empty = page(pages, "find?ref=shop:1")
+    assert 'role="search"' in empty
+    assert rows(empty) == []
+    found = rows(page(pages, "find?ref=shop:1&q=MOTD"))[1:]
+    assert found == [
+        "/etc/motd 3.2 kB -rw-r--r-- 1 1 replaced at 3",
+        "/etc/motd 2.4 kB -rw-r--r-- 2 3 deleted at 4",
+    ]
+    found = rows(page(pages, "find?ref=shop:1&q=lib*.so"))[1:]
+    assert found == ["/usr/lib/libshop.so 140 kB -rw-r--r-- 2 3 there"]
+    # What links lead to is what was found.
+    html = page(pages, "find?ref=shop:1&q=etc/motd")
+    (first, *_) = re.findall('href="(file[?][^"]*)"', html)
+    assert "welcome" in page(pages, first.replace("&amp;", "&"))
+    assert "Nothing fits." in page(pages, "find?ref=shop:1&q=nowhere")
+    assert pages("GET", f"/find?ref=shop:1&q={'x' * 201}").status == 400
+    assert 'action="find"' in page(pages, "image?ref=shop:1")
+
+
+def test_what_is_found_has_a_bound(
+    pages: Client, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lamina.serve.web.pages import find
+
+    files = {f"/many/file-{number}": "" for number in range(700)}
+    keep(engine.store, picture([("COPY many /many", files)]), "many:1")
+    html = page(pages, "find?ref=many:1&q=file-&page=3")
+    assert "501 to 700 of 700" in text(html)
+    monkeypatch.setattr(find, "_FOUND", 300)
+    assert "More than 300 found" in text(page(pages, "find?ref=many:1&q=file-"))
+
+
+def test_two_images_are_compared_once(
+    pages: Client, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lamina.engine.shelves import Analyst
+
+    asked = []
+    compare = Analyst.differences
+
+    def counted(self: Analyst, *sides: Any) -> Any:
+        asked.append(sides)
+        return compare(self, *sides)
+
+    monkeypatch.setattr(Analyst, "differences", counted)
+    keep(engine.store, shop("1"), "shop:1")
+    keep(engine.store, shop("2"), "shop:2")
+    first = page(pages, "compare?one=shop:1&two=shop:2")
+    for more in ("", "&page=1", "&change=changed", "&change=added"):
+        page(pages, f"compare?one=shop:1&two=shop:2{more}")
+    assert len(asked) == 1
+    assert page(pages, "compare?one=shop:1&two=shop:2") == first
+    keep(engine.store, shop("3"), "shop:2")
+    assert "Env VERSION 1 3" in rows(page(pages, "compare?one=shop:1&two=shop:2"))
+    assert len(asked) == 2

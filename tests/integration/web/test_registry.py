@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import bcrypt
 import pytest
@@ -62,6 +63,7 @@ def test_the_same_pages(registry: Registry, serve: Serve) -> None:
         ("image?ref=team/shop:1&at=4&dir=usr/share", b'class="deleted"'),
         ("file?ref=team/shop:1&at=1&path=etc/motd", b"welcome"),
         ("waste?ref=team/shop:1", b"lib8.deb"),
+        ("find?ref=team/shop:1&q=motd", b"deleted at 4"),
         ("compare?one=team/shop:1&two=team/shop:2", b"Env VERSION"),
         ("document?ref=team/shop:1&kind=config", b"VERSION=1"),
         ("signatures?ref=team/shop:1", b"no signature"),
@@ -100,7 +102,7 @@ def test_rights_are_those_of_a_pull(registry: Registry, serve: Serve, guarded: A
     assert b"team/shop" not in open_to_all.body
     assert b"other/shop" not in as_alice(client, "/ui/").body
     assert b"team/shop" in as_alice(client, "/ui/").body
-    for page in ("image", "waste", "document", "bare", "signatures", "file", "raw"):
+    for page in ("image", "find", "waste", "document", "bare", "signatures", "file", "raw"):
         address = f"/ui/{page}?ref=team/shop:1&path=etc/os-release"
         refused = client("GET", address)
         assert refused.status == 401, page
@@ -205,6 +207,39 @@ def test_a_registry_of_today_offers_no_schema_1(registry: Registry, serve: Serve
     assert b"schema1" not in client("GET", "/ui/image?ref=team/shop:1").body
     found = client("GET", "/ui/document?ref=team/shop:1&kind=schema1")
     assert (found.status, b"is not offered as Docker schema 1" in found.body) == (404, True)
+
+
+def test_a_layer_is_read_once_and_known_from_then_on(
+    registry: Registry, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lamina.engine import contents
+
+    made = shop()
+    push(registry, made, "team/shop", "1")
+    shown = serve()("GET", "/ui/image?ref=team/shop:1").body
+    assert registry.indexes is not None
+    assert len(list(registry.indexes.all())) == 4
+    damaged = next(registry.indexes.all())[0]
+    registry.indexes.put(damaged, registry.indexes.get(damaged)[:-9])  # type: ignore[index]
+    read = []
+    monkeypatch.setattr(
+        contents, "read", lambda *args, read_=contents.read: _noted(read, args, read_)
+    )
+    assert serve()("GET", "/ui/image?ref=team/shop:1").body == shown
+    assert [layer.descriptor.digest for _, layer, _ in read] == [damaged]
+    assert serve()("GET", "/ui/image?ref=team/shop:1").body == shown
+    assert len(read) == 1
+    # What is only known is no layer: a blob that is lost is said to be.
+    layer = Digest(json.loads(made.raw)["layers"][1]["digest"])
+    path = registry.repository("team/shop").path(layer)
+    assert path is not None
+    path.unlink()
+    assert b"Layer 2 cannot be shown" in serve()("GET", "/ui/image?ref=team/shop:1").body
+
+
+def _noted(seen: list[Any], args: Any, read: Callable[..., Any]) -> Any:
+    seen.append(args)
+    return read(*args)
 
 
 def test_a_damaged_blob_is_said_without_the_place_of_the_registry(

@@ -81,3 +81,12 @@ def test_links_lead_where_they_led_at_the_time() -> None:
     )
     assert made.resolve("/link/x", 1) == "one/x"
     assert made.resolve("/link/x", 2) == "two/x"
+
+
+def test_what_ever_stood_is_found_by_its_path() -> None:
+    made = timeline([folder("a"), file("a/x"), file("b")], [file("a/x"), file("a/.wh.x", 0)])
+    found = [
+        (node.entry.path, node.layer) for node in made.search(lambda path: "a" in path, limit=9)
+    ]
+    assert sorted(found) == [("a", 1), ("a/x", 1), ("a/x", 2)]
+    assert len(made.search(lambda path: True, limit=2)) == 2

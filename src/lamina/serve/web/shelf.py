@@ -195,6 +195,24 @@ class Package(Protocol):
     def version(self) -> str: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PackageChange:
+    """A package that only one of two images has, or has in another version."""
+
+    kind: str
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """In what one image differs from another."""
+
+    files: Sequence[Difference]
+    packages: Sequence[PackageChange]
+
+
 class Analyst(Protocol):
     """Who answers questions about images."""
 

@@ -18,8 +18,9 @@ from lamina.serve.request import NOBODY, Gone, Receive, Request, Scope, Send
 from lamina.serve.rights import Action
 from lamina.serve.web.links import Query
 from lamina.serve.web.looks import ENTRIES, Looks
-from lamina.serve.web.pages import Desk, Page, compare, document, file, image, images, waste
-from lamina.serve.web.shelf import Analyst, Shelf
+from lamina.serve.web.memo import Memo
+from lamina.serve.web.pages import Desk, Page, compare, document, file, find, image, images, waste
+from lamina.serve.web.shelf import Analyst, Compared, Shelf
 
 _THREADS = 4  # for pages: what takes long in them must not keep blobs waiting
 _PAGES: dict[str, Callable[[Desk, Query], Page | Answer]] = {
@@ -28,6 +29,7 @@ _PAGES: dict[str, Callable[[Desk, Query], Page | Answer]] = {
     "image": image.image,
     "file": file.file,
     "raw": file.raw,
+    "find": find.find,
     "waste": waste.waste,
     "compare": compare.compare,
     "document": document.document,
@@ -68,6 +70,7 @@ class Site:
         self._analyst = analyst
         self._access = access
         self._looks = Looks(entries=entries)
+        self._compared: Memo[Compared] = Memo()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="pages")
 
     async def answer(self, request: Request, path: str, in_judge: InThread) -> Answer:
@@ -102,7 +105,7 @@ class Site:
                 access.require(request, request.caller, name, Action.PULL)
         caller = request.caller if access is not None else NOBODY
         may_see = (lambda name: access.may_see(caller, name)) if access else (lambda name: True)
-        desk = Desk(self._shelf, self._analyst, self._looks, may_see)
+        desk = Desk(self._shelf, self._analyst, self._looks, self._compared, may_see)
         return await self._in_thread(_made, make, desk, query)
 
     def _holders(self, query: Query, path: str) -> list[str]:

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from lamina.serve.web.links import Query
 from lamina.serve.web.looks import Looks
-from lamina.serve.web.shelf import Analyst, Shelf
+from lamina.serve.web.memo import Memo
+from lamina.serve.web.shelf import Analyst, Compared, Shelf
 from lamina.values import dataclass
 
 T = TypeVar("T")
@@ -20,6 +21,7 @@ class Desk:
     shelf: Shelf
     analyst: Analyst
     looks: Looks
+    compared: Memo[Compared]
     may_see: Callable[[str], bool]  # which repositories lists may show
 
 

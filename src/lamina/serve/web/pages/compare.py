@@ -8,21 +8,10 @@ from collections.abc import Sequence
 from lamina.serve.web.links import Query
 from lamina.serve.web.looks import Look
 from lamina.serve.web.pages import Desk, Page, cut
-from lamina.serve.web.shelf import Difference, Package, Sheet
-from lamina.values import dataclass
+from lamina.serve.web.shelf import Compared, Difference, Package, PackageChange, Sheet
 
 _OFFERED = 100  # repositories whose names the form offers
 _PACKAGES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class PackageChange:
-    """A package that only one of them has, or has in another version."""
-
-    kind: str
-    name: str
-    before: str | None
-    after: str | None
 
 
 def compare(desk: Desk, query: Query) -> Page:
@@ -47,12 +36,11 @@ def _compared(
     desk: Desk, query: Query, sheets: Sequence[Sheet], looks: Sequence[Look]
 ) -> dict[str, object]:
     old, new = looks
-    trees = [look.whole() for look in looks]
     change = query.text("change")
-    found = desk.analyst.differences((old.sight, trees[0]), (new.sight, trees[1]))
-    packages = package_changes(
-        *(desk.analyst.packages(look.sight, tree) for look, tree in zip(looks, trees, strict=True))
-    )
+    # The keys name content, and whose it is: what was found of it once stays so.
+    key = (sheets[0].key, sheets[1].key)
+    compared = desk.compared.of(key, lambda: _differences(desk, old, new), _weight)
+    found, packages = compared.files, compared.packages
     rows, part = cut([one for one in found if not change or one.change == change], query)
     return {
         "sides": list(zip(sheets, looks, strict=True)),
@@ -66,6 +54,16 @@ def _compared(
         "growth": sum(one.growth for one in found),
         "change": change,
     }
+
+
+def _differences(desk: Desk, old: Look, new: Look) -> Compared:
+    before, after = (old.sight, old.whole()), (new.sight, new.whole())
+    packages = package_changes(desk.analyst.packages(*before), desk.analyst.packages(*after))
+    return Compared(desk.analyst.differences(before, after), packages)
+
+
+def _weight(compared: Compared) -> int:
+    return len(compared.files) + len(compared.packages)
 
 
 def _shared(old: Look, new: Look) -> int:
