@@ -145,6 +145,28 @@ def test_ci_can_ask_for_a_least_efficiency(shop: Shop) -> None:
     assert shop("waste", "--fail-under", "lots", "shop").returncode == 125
 
 
+def test_ci_can_ask_by_the_rules_of_dive(shop: Shop, tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    rules.write_text("rules: {lowestEfficiency: 0.1, highestUserWastedPercent: off}\n")
+    flag = f"--ci-config={rules}"
+    assert shop("waste", flag, "shop").returncode == 0
+    assert shop("waste", flag, "--fail-under=99", "shop").returncode == 1
+    rules.write_text("rules: {lowestEfficiency: 0.1, highestWastedBytes: 300kB}\n")
+    done = shop("waste", flag, "--format=json", "shop")
+    assert done.returncode == 1
+    assert "highestWastedBytes: 300005 is more than 300000" in done.stderr
+    assert "highestUserWastedPercent" in done.stderr
+    assert [json.loads(line)["Layer"] for line in done.stdout.splitlines()] == [3, 2]
+    rules.write_text("rules: {lowestEfficiency: most}\n")
+    done = shop("waste", flag, "shop")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "expected a number from 0 to 1" in done.stderr
+    assert shop("waste", f"--ci-config={tmp_path}/none", "shop").returncode == 1
+    (tmp_path / ".dive-ci").write_text("rules: {highestWastedBytes: 1}\n")
+    command = [sys.executable, "-m", "lamina", "--root", str(shop.root), "waste", "shop"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 1
+
+
 def test_blame_tells_the_whole_story_of_a_path(shop: Shop) -> None:
     def story(path: str) -> list[tuple[str, str]]:
         lines = shop.ok("blame", "--format", "{{.Layer}} {{.What}}", "shop", path).splitlines()

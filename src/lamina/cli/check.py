@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamina.cli.command import Args, Command, Flag, Kind
-from lamina.errors import Error, Invalid, NotFound
+from lamina.errors import Error, Invalid, NotFound, Unsupported
 
 if TYPE_CHECKING:
     from lamina.engine import Engine
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LIST, _BOOL = Kind.LIST, Kind.BOOL
 _LEVELS = ("error", "warning", "info", "style")
-_CONFIGS = (".hadolint.yaml", ".hadolint.yml")
+_FORMATS = ("tty", "json", "sarif")  # of hadolint's, those that are built
 
 
 def check(args: Args, engine: Engine) -> int:
@@ -34,8 +34,9 @@ def check(args: Args, engine: Engine) -> int:
         raise args.misused("--verify proves what --fix does: give both")
     if args.given("explain"):
         return _explain(args.texts("explain"))
-    render = renderer(args.text("format") or "text")
     settings = _settings(args)
+    form = _format(args, settings)
+    render = renderer(form)
     found: list[tuple[str, Report]] = []
     outlooks: list[str] = []
     for where in args.rest or (".",):
@@ -59,7 +60,7 @@ def check(args: Args, engine: Engine) -> int:
     text = render(found)
     if text:
         print(text)
-    if args.text("format") == "text" and outlooks:
+    if form == "text" and outlooks:
         print(*outlooks, sep="\n")
     return int(any(report.fails(settings.fail_on) for _, report in found))
 
@@ -164,16 +165,16 @@ def _explain(codes: tuple[str, ...]) -> int:
 
 
 def _settings(args: Args) -> Settings:
-    """The configuration file, and the flags over it."""
-    from lamina.lint import Settings
-    from lamina.lint.settings import parse_hadolint, threshold
+    """The configuration file, the environment over it, and the flags over both."""
+    from lamina.lint.settings import label, parse_hadolint, places, threshold
     from lamina.values import replace
 
-    settings = Settings()
     config = args.text("config")
-    here = [Path(name) for name in _CONFIGS if Path(name).is_file()]
-    for path in [Path(config)] if config is not None else here[:1]:
-        settings = parse_hadolint(path.read_text("utf-8"), settings)
+    path = Path(config) if config is not None else None
+    if path is None:
+        path = next((one for one in places(Path(), os.environ) if one.is_file()), None)
+    said = path.read_text("utf-8") if path is not None else None
+    settings = parse_hadolint(said, environment=os.environ)
     severities = dict(settings.severities)
     for level in _LEVELS:
         chosen = threshold(level)
@@ -191,7 +192,7 @@ def _settings(args: Args) -> Settings:
     if args.given("trusted-registry"):
         changes["registries"] = args.texts("trusted-registry")
     if args.given("require-label"):
-        changes["labels"] = dict(_label(text) for text in args.texts("require-label"))
+        changes["labels"] = dict(map(label, args.texts("require-label")))
     if args.flag("strict-labels"):
         changes["strict_labels"] = True
     if args.flag("disable-ignore-pragma"):
@@ -199,21 +200,23 @@ def _settings(args: Args) -> Settings:
     return replace(settings, **changes)
 
 
+def _format(args: Args, settings: Settings) -> str:
+    """How findings are printed: as the flag says, or else hadolint's settings."""
+    usual = args.text("format") or "text"
+    if args.given("format") or settings.format is None:
+        return usual
+    if settings.format not in _FORMATS:
+        message = f'the format "{settings.format}" of hadolint\'s settings is not built'
+        raise Unsupported(message, hint="say --format, which outweighs them")
+    return settings.format
+
+
 def _codes(args: Args, flag: str) -> list[str]:
     return [code.strip() for text in args.texts(flag) for code in text.split(",")]
 
 
-def _label(text: str) -> tuple[str, object]:
-    from lamina.lint.settings import label_type
-
-    name, colon, kind = text.partition(":")
-    if not name or not colon:
-        raise Invalid(f'invalid --require-label "{text}"', hint="expected name:type")
-    return name, label_type(kind)
-
-
 FLAGS = (
-    Flag("config", "c", value="file", help='Settings (default: ".hadolint.yaml" if it is here)'),
+    Flag("config", "c", value="file", help="Settings (default: where hadolint looks for them)"),
     Flag("disable-ignore-pragma", kind=_BOOL, help="Let no comment silence a rule"),
     Flag("explain", kind=_LIST, value="code", help="Say what a rule is about, and leave"),
     Flag(

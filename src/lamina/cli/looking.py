@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -12,11 +13,13 @@ from lamina.cli.images import NO_TRUNC, PLATFORM, platform_of
 from lamina.cli.layers import entry_row, tar_lines
 from lamina.cli.listing import FORMAT, Listing
 from lamina.cli.table import shorten, visible
-from lamina.errors import NotFound
+from lamina.errors import Invalid, NotFound
 from lamina.image.instruction import instruction
+from lamina.values import replace
 
 if TYPE_CHECKING:
     from lamina.analysis import Difference, Step, Unseen
+    from lamina.analysis.budget import Budget
     from lamina.build.report import StepReport
     from lamina.cli.template.values import Value
     from lamina.engine import Engine
@@ -213,10 +216,13 @@ _UNSEEN = Listing(
     ("Size", "Layer", "HiddenBy", "Path"),
     typed=True,
 )
+_CI_CONFIG = ".dive-ci"
+_CI_LIMIT = 2 << 20  # characters that are read of one
 _SHOWN = 20  # files, unless all are asked for
 
 
 def waste(args: Args, engine: Engine) -> int:
+    budget = _budget(args)
     look = _sight(args, engine, args.rest[0])
     found = look.waste
     form = args.text("format")
@@ -236,8 +242,31 @@ def waste(args: Args, engine: Engine) -> int:
             print(line)
     if form is None and len(shown) < len(found.unseen):
         print(f"… and {len(found.unseen) - len(shown)} more: --all shows them")
-    least = args.text("fail-under")
-    return 1 if least is not None and found.efficiency * 100 < _percent(args, least) else 0
+    broken = list(budget.broken(found, look.stack))
+    for line in broken:
+        print(f"lamina: {line}", file=sys.stderr)
+    return int(bool(broken))
+
+
+def _budget(args: Args) -> Budget:
+    """What may be wasted: by a `.dive-ci`, and by --fail-under before it."""
+    from lamina.analysis.budget import Budget, parse
+
+    least, path = args.text("fail-under"), args.text("ci-config")
+    if path is None and os.path.isfile(_CI_CONFIG):
+        path = _CI_CONFIG
+    found = Budget(None, None, None)
+    if path is not None:
+        try:
+            with open(path, encoding="utf-8") as file:
+                found = parse(file.read(_CI_LIMIT), path)
+        except OSError as error:
+            raise NotFound(f'cannot read "{path}": {error.strerror}') from None
+        except UnicodeDecodeError:
+            raise Invalid(f'"{path}" is no text') from None
+    if least is not None:
+        found = replace(found, efficiency=_percent(args, least) / 100)
+    return found
 
 
 def _percent(args: Args, text: str) -> float:
@@ -265,6 +294,11 @@ WASTE = Command(
     usage="IMAGE",
     flags=(
         Flag("all", "a", Kind.BOOL, "Show every file, and not only the largest"),
+        Flag(
+            "ci-config",
+            value="file",
+            help='Rules in dive\'s form; exit with 1 if one is broken (default ".dive-ci" here)',
+        ),
         Flag("fail-under", value="percent", help="Exit with 1 if the efficiency is less"),
         FORMAT,
         PLATFORM,

@@ -14,7 +14,8 @@ This page is written by `make docs` from the docstrings in `src/lamina/lint/rule
 - Names such as `JSONArgsRecommended` are BuildKit's checks, with its messages.
   `lamina build --check` asks these alone, as docker does, and `# check=error=true` in a Dockerfile makes a build fail on them.
 - Numbers `DL…` are hadolint's.
-  `.hadolint.yaml` is read where the command runs, or what `--config` names; it needs PyYAML (`pip install 'lamina[lint]'`).
+  `.hadolint.yaml` is read where hadolint looks for it (here, then `$XDG_CONFIG_HOME`, `~/.config` and further places at home), or what `--config` names; it needs PyYAML (`pip install 'lamina[lint]'`).
+  The variables `HADOLINT_…` outweigh it, and flags outweigh both.
   Numbers of ShellCheck (`SC…`) may stand in it and change nothing: its rules are not built.
 - Numbers `LM…` are our own: `LM10` order, `LM11` cleaning, `LM12` context, `LM13` secrets; `LM1000` is a fault in the Dockerfile itself.
 

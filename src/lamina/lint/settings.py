@@ -1,14 +1,16 @@
 """What a person decides about advice: which rules, how severe, which registries and labels.
 
-`.hadolint.yaml` is read as hadolint reads it (hadolint, "Configure"); keys that it does not know,
-or that make no sense here, are refused by name. Numbers of ShellCheck (SC…) are taken where rules
-are ignored, and change nothing, for its rules are not built.
+`.hadolint.yaml` and the variables HADOLINT_… are read as hadolint reads them (hadolint,
+"Configure"); keys that it does not know, or that make no sense here, are refused by name. Numbers
+of ShellCheck (SC…) are taken where rules are ignored, and change nothing, for its rules are not
+built.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from lamina.dockerfile.text import did_you_mean
@@ -47,11 +49,36 @@ class Settings:
     use_pragmas: bool = True  # comments in the file may silence rules
     fail_on: Severity | None = Severity.WARNING  # None: never
     check: str | None = None  # instead of the directive `check=`
+    format: str | None = None  # of what is printed, where no flag says
 
 
-def parse_hadolint(text: str, base: Settings | None = None) -> Settings:
-    """`base` with what a `.hadolint.yaml` says; Invalid, or Unsupported for what is not built."""
-    document = _load(text)
+def places(directory: Path, environment: Mapping[str, str]) -> list[Path]:
+    """Where a configuration of hadolint may be; the first that is there counts, and it alone."""
+    home = Path(environment["HOME"]) if environment.get("HOME") else None
+    config = environment.get("XDG_CONFIG_HOME")
+    hidden, plain = ("{}/.hadolint.{}", "{}/hadolint.{}")
+    found = [(directory, hidden)]
+    if config and config.startswith("/"):  # as the base directory specification wants it
+        found.append((Path(config), plain))
+    if home is not None:
+        found += [
+            (home / ".config", plain),
+            (home / ".hadolint", plain),
+            (home / ".hadolint", "{}/config.{}"),
+            (home / "hadolint", "{}/config.{}"),
+            (home, hidden),
+        ]
+    return [Path(form.format(at, end)) for at, form in found for end in ("yaml", "yml")]
+
+
+def parse_hadolint(
+    text: str | None, base: Settings | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """`base` with what a `.hadolint.yaml` says, and the variables over it.
+
+    Invalid, or Unsupported for what is not built.
+    """
+    document = _load(text) if text is not None else {}
     settings = base if base is not None else Settings()
     values: dict[str, Any] = {}
     for key, value in document.items():
@@ -61,9 +88,65 @@ def parse_hadolint(text: str, base: Settings | None = None) -> Settings:
                 f'"{key}" is no key of .hadolint.yaml', hint=did_you_mean(str(key), _KEYS)
             )
         values |= read(str(key), value)
+    said = _from_environment(environment or {})
+    severities = {**values.get("severities", {}), **said.pop("severities", {})}
+    values |= said
+    if severities:
+        values["severities"] = severities
     if values.pop("no_fail", False):
         values["fail_on"] = None
     return replace(settings, **values)
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the variables say; one that is empty says nothing."""
+    found: dict[str, Any] = {}
+    for name, read in _VARIABLES.items():
+        text = environment.get(name, "")
+        if not text:
+            continue
+        try:
+            said = read(text)
+        except Invalid as error:
+            raise Invalid(f"{name}: {error.message}", hint=error.hint) from None
+        if "severities" in said:
+            said["severities"] = {**found.get("severities", {}), **said["severities"]}
+        found |= said
+    return found
+
+
+def _is_true(text: str) -> bool:
+    return text.lower() in ("1", "y", "on", "true", "yes")
+
+
+def _split(text: str) -> list[str]:
+    return [part for each in text.split(",") if (part := each.strip())]
+
+
+def _leveled(severity: Severity) -> Callable[[str], dict[str, Any]]:
+    return lambda text: {"severities": dict.fromkeys(_split(text), severity)}
+
+
+def label(text: str) -> tuple[str, LabelType]:
+    """The label and its type that "name:type" asks for; Invalid."""
+    name, colon, kind = text.partition(":")
+    if not name or not colon:
+        raise Invalid(f'"{text}" names no label and its type', hint="expected name:type")
+    return name, label_type(kind)
+
+
+_VARIABLES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "HADOLINT_ALLOWED_REGISTRIES": lambda text: {"registries": tuple(_split(text))},
+    "HADOLINT_DISABLE_IGNORE_PRAGMA": lambda text: {"use_pragmas": not _is_true(text)},
+    "HADOLINT_FAILURE_THRESHOLD": lambda text: {"fail_on": threshold(text)},
+    "HADOLINT_FORMAT": lambda text: {"format": text},
+    "HADOLINT_IGNORE": lambda text: {"ignored": frozenset(_split(text))},
+    "HADOLINT_NOFAIL": lambda text: {"no_fail": _is_true(text)},
+    "HADOLINT_REQUIRE_LABELS": lambda text: {"labels": dict(map(label, _split(text)))},
+    "HADOLINT_STRICT_LABELS": lambda text: {"strict_labels": _is_true(text)},
+    "HADOLINT_TRUSTED_REGISTRIES": lambda text: {"registries": tuple(_split(text))},
+    **{f"HADOLINT_OVERRIDE_{each.upper()}": _leveled(each) for each in Severity},
+}
 
 
 def threshold(text: str) -> Severity | None:
@@ -151,19 +234,17 @@ def _nothing(key: str, value: object) -> dict[str, Any]:
     return {}
 
 
-def _unsupported(key: str, value: object) -> dict[str, Any]:
-    raise Unsupported(f'"{key}" of .hadolint.yaml is not built', hint="use the flag --format")
-
-
 _KEYS: dict[str, Callable[[str, object], dict[str, Any]]] = {
     "disable-ignore-pragma": lambda key, value: {"use_pragmas": not _truth(key, value)},
     "failure-threshold": lambda key, value: {"fail_on": threshold(str(value))},
-    "format": lambda key, value: {} if value == "tty" else _unsupported(key, value),
+    "format": lambda key, value: {"format": str(value)},
     "ignored": lambda key, value: {"ignored": frozenset(_texts(key, value))},
     "label-schema": _labels,
     "no-color": _nothing,
     "no-fail": lambda key, value: {"no_fail": _truth(key, value)},
     "override": _overrides,
     "strict-labels": lambda key, value: {"strict_labels": _truth(key, value)},
-    "trustedRegistries": lambda key, value: {"registries": tuple(_texts(key, value))},
+    "trustedRegistries": lambda key, value: {
+        "registries": (value,) if isinstance(value, str) else tuple(_texts(key, value))
+    },
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -17,6 +18,10 @@ Out = pytest.CaptureFixture[str]
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    for name in [name for name in os.environ if name.startswith("HADOLINT_")]:
+        monkeypatch.delenv(name)
     return tmp_path
 
 
@@ -92,6 +97,34 @@ def test_the_configuration_is_read_and_flags_outweigh_it(capsys: Out) -> None:
     assert codes(capsys) == ["DL3006", "MaintainerDeprecated"]
 
 
+def test_a_configuration_at_home_is_read_where_there_is_none_here(capsys: Out) -> None:
+    write("FROM a\nMAINTAINER x\n")
+    write("ignored: [DL3006]\n", "home/.config/hadolint.yaml")
+    write("ignored: [DL4000]\n", "home/.hadolint.yaml")
+    assert run("check", "--format=json") == 1
+    assert codes(capsys) == ["MaintainerDeprecated"]
+    write("", ".hadolint.yaml")
+    assert run("check", "--format=json") == 1
+    assert codes(capsys) == ["DL3006", "MaintainerDeprecated"]
+
+
+def test_variables_of_hadolint_are_read_and_flags_outweigh_them(
+    capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("FROM a\nMAINTAINER x\n")
+    monkeypatch.setenv("HADOLINT_IGNORE", "DL3006")
+    monkeypatch.setenv("HADOLINT_FAILURE_THRESHOLD", "error")
+    monkeypatch.setenv("HADOLINT_FORMAT", "json")
+    assert run("check") == 0
+    assert codes(capsys) == ["MaintainerDeprecated"]
+    assert run("check", "--fail-on=warning", "--ignore=DL4000", "--format=tty") == 1
+    assert capsys.readouterr().out.startswith("Dockerfile:1 DL3006")
+    monkeypatch.setenv("HADOLINT_FORMAT", "codacy")
+    assert run("check") == 1
+    assert 'the format "codacy"' in capsys.readouterr().err
+    assert run("check", "--format=tty") == 0
+
+
 def test_labels_and_registries_are_asked_for_by_flags(capsys: Out) -> None:
     write("FROM x.io/a:1\nLABEL other=y\n")
     flags = ("--trusted-registry=y.io", "--require-label=mail:email", "--strict-labels")
@@ -105,7 +138,7 @@ def test_labels_and_registries_are_asked_for_by_flags(capsys: Out) -> None:
         (("--only", "DL9999"), '"DL9999" is no rule'),
         (("--format", "xml"), '"xml" is no format'),
         (("--fail-on", "often"), '"often" is no severity'),
-        (("--require-label", "x"), 'invalid --require-label "x"'),
+        (("--require-label", "x"), '"x" names no label'),
         (("nowhere",), '"nowhere" does not exist'),
         (("--explain", "DL300"), '"DL300" is no rule'),
     ],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from lamina.errors import Invalid, Unsupported
+from lamina.errors import Invalid
 from lamina.lint import Severity
-from lamina.lint.settings import LabelType, parse_hadolint, threshold
+from lamina.lint.settings import LabelType, parse_hadolint, places, threshold
 
 ALL = """
 ignored: [DL3006, SC2086]
@@ -67,9 +69,90 @@ def test_what_makes_no_sense_is_refused(text: str, what: str) -> None:
         parse_hadolint(text)
 
 
-def test_a_format_is_for_the_command_line() -> None:
-    with pytest.raises(Unsupported, match="format"):
-        parse_hadolint("format: json")
+def test_a_format_is_taken_as_it_is() -> None:
+    assert parse_hadolint("format: json").format == "json"
+    assert parse_hadolint("").format is None
+
+
+def test_one_registry_may_stand_alone() -> None:
+    assert parse_hadolint("trustedRegistries: docker.io").registries == ("docker.io",)
+
+
+VARIABLES = {
+    "HADOLINT_NOFAIL": "no",
+    "HADOLINT_FORMAT": "json",
+    "HADOLINT_FAILURE_THRESHOLD": "style",
+    "HADOLINT_OVERRIDE_ERROR": "DL3010, DL3020",
+    "HADOLINT_OVERRIDE_STYLE": "DL3008",
+    "HADOLINT_IGNORE": "DL3000,SC1010",
+    "HADOLINT_STRICT_LABELS": "0",
+    "HADOLINT_DISABLE_IGNORE_PRAGMA": "Yes",
+    "HADOLINT_TRUSTED_REGISTRIES": "a.io,b.io",
+    "HADOLINT_REQUIRE_LABELS": "maintainer:text,version:semver",
+}
+
+
+def test_every_variable_of_hadolint_is_read() -> None:
+    settings = parse_hadolint(None, environment={**VARIABLES, "HOME": "/x"})
+    assert settings.fail_on is Severity.STYLE
+    assert settings.format == "json"
+    assert settings.severities == {
+        "DL3010": Severity.ERROR,
+        "DL3020": Severity.ERROR,
+        "DL3008": Severity.STYLE,
+    }
+    assert settings.ignored == {"DL3000", "SC1010"}
+    assert (settings.strict_labels, settings.use_pragmas) == (False, False)
+    assert settings.registries == ("a.io", "b.io")
+    assert settings.labels == {"maintainer": LabelType.TEXT, "version": LabelType.SEMVER}
+
+
+def test_variables_outweigh_the_file() -> None:
+    settings = parse_hadolint(
+        ALL + "no-fail: true\n",
+        environment={
+            "HADOLINT_NOFAIL": "0",
+            "HADOLINT_IGNORE": "DL3000",
+            "HADOLINT_OVERRIDE_INFO": "DL3008",
+            "HADOLINT_STRICT_LABELS": "",
+        },
+    )
+    assert settings.fail_on is Severity.ERROR
+    assert settings.ignored == {"DL3000"}
+    assert settings.severities == {"DL3008": Severity.INFO, "DL3015": Severity.STYLE}
+    assert settings.strict_labels
+    assert parse_hadolint(None, environment={"HADOLINT_NOFAIL": "1"}).fail_on is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("HADOLINT_FAILURE_THRESHOLD", "often"),
+        ("HADOLINT_REQUIRE_LABELS", "maintainer"),
+        ("HADOLINT_REQUIRE_LABELS", "maintainer:name"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_refused_by_name(name: str, text: str) -> None:
+    with pytest.raises(Invalid, match=name):
+        parse_hadolint(None, environment={name: text})
+
+
+def test_files_are_looked_for_where_hadolint_does() -> None:
+    environment = {"HOME": "/home/me", "XDG_CONFIG_HOME": "/config"}
+    assert [str(path) for path in places(Path("/here"), environment)][::2] == [
+        "/here/.hadolint.yaml",
+        "/config/hadolint.yaml",
+        "/home/me/.config/hadolint.yaml",
+        "/home/me/.hadolint/hadolint.yaml",
+        "/home/me/.hadolint/config.yaml",
+        "/home/me/hadolint/config.yaml",
+        "/home/me/.hadolint.yaml",
+    ]
+    assert [str(path) for path in places(Path("/here"), {})] == [
+        "/here/.hadolint.yaml",
+        "/here/.hadolint.yml",
+    ]
+    assert len(places(Path("/here"), {"XDG_CONFIG_HOME": "not/absolute"})) == 2
 
 
 @pytest.mark.parametrize("text", ["none", "ignore"])
