@@ -81,11 +81,13 @@ def plan(
     DockerfileErrors, with every fault that was found, for what the Dockerfile says;
     NotFound for a target or an image that is not there.
     """
-    planner = _Planner(dockerfile, options, resolve, contexts or {})
+    planner = Planner(dockerfile, options, resolve, contexts or {})
     return planner.graph()
 
 
-class _Planner:
+class Planner:
+    """One Dockerfile on its way to be a graph."""
+
     def __init__(
         self,
         dockerfile: Dockerfile,
@@ -112,16 +114,21 @@ class _Planner:
         self.epoch: int | None = None
         self.escape = dockerfile.escape
 
-    def graph(self) -> Graph:
+    def reach(self) -> tuple[Stage, set[int]]:
+        """The stage to build, and the numbers of all that it needs, itself among them."""
         target = self._target()
         self.global_args = self._expand_global_args(target)
         self.epoch = self._source_date_epoch()
         reachable = self._reach(target)
-        self._raise_faults()
+        self.raise_faults()
+        return target, reachable
+
+    def graph(self) -> Graph:
+        target, reachable = self.reach()
         for stage in self.dockerfile.stages:
             if stage.index in reachable:
                 self._lower(stage)
-        self._raise_faults()
+        self.raise_faults()
         return self._finish(target)
 
     # -- faults ----------------------------------------------------------------------------
@@ -131,7 +138,7 @@ class _Planner:
         hint = hint or (None if isinstance(error, str) else error.hint)
         self.faults.append(Fault(message, span, hint))
 
-    def _raise_faults(self) -> None:
+    def raise_faults(self) -> None:
         if self.faults:
             raise DockerfileErrors(self.dockerfile.source, self.faults)
 
@@ -208,8 +215,8 @@ class _Planner:
             if isinstance(base, Stage):
                 visit(base)
             self.triggers[stage.index] = self._on_build(stage, base)
-            for instruction in self._instructions(stage):
-                for needed in self._needed_stages(stage, instruction):
+            for instruction in self.instructions(stage):
+                for needed in self.needed_stages(stage, instruction):
                     visit(needed)
             visiting.pop()
             reached.add(stage.index)
@@ -284,7 +291,7 @@ class _Planner:
             self.images.append(base)
         return self.image_index[key]
 
-    def _instructions(self, stage: Stage) -> tuple[Instruction, ...]:
+    def instructions(self, stage: Stage) -> tuple[Instruction, ...]:
         """What is to be done in a stage: the triggers of its base first."""
         if stage.index in self.replaced:
             return ()
@@ -305,7 +312,7 @@ class _Planner:
                 self.fault(stage.base.span, f'ONBUILD trigger "{text}": {error.message}')
         return triggers
 
-    def _needed_stages(self, stage: Stage, instruction: Instruction) -> list[Stage]:
+    def needed_stages(self, stage: Stage, instruction: Instruction) -> list[Stage]:
         """The other stages that `instruction` reads; faults for those that come too late."""
         names: list[str] = []
         if isinstance(instruction, Copy) and instruction.from_ is not None:
@@ -352,7 +359,7 @@ class _Planner:
     # -- lowering --------------------------------------------------------------------------
 
     def _lower(self, stage: Stage) -> None:
-        instructions = self._instructions(stage)
+        instructions = self.instructions(stage)
         state = self._initial_state(stage, instructions)
         self.states[stage.index] = state
         lowering = Lowering(self, state)

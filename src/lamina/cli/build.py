@@ -27,6 +27,8 @@ def build(args: Args, engine: Engine) -> int:
     method, form = called(args)
     if method == "check":
         return _check(engine, asked, form)
+    if method in ("outline", "targets"):
+        return _told(engine, asked, method, form)
     if args.flag("push"):
         _check_push(args, asked)
     progress = choose(_progress_name(args), os.environ)
@@ -56,6 +58,19 @@ def _check(engine: Engine, asked: BuildRequest, form: str) -> int:
     report = engine.check(asked)
     print(docker.report_json(report) if form == "json" else docker.report_text(report))
     return int(report.fault is not None)
+
+
+def _told(engine: Engine, asked: BuildRequest, method: str, form: str) -> int:
+    """What can be asked of the Dockerfile, and nothing built."""
+    from lamina.cli import outline
+
+    if method == "targets":
+        source, offers = engine.targets(asked)
+        print(outline.targets_json(source, offers) if form == "json" else outline.targets(offers))
+    else:
+        source, found = engine.outline(asked)
+        print(outline.outline_json(source, found) if form == "json" else outline.outline(found))
+    return 0
 
 
 def _check_push(args: Args, asked: BuildRequest) -> None:

@@ -37,7 +37,8 @@ FLAGS: tuple[Flag, ...] = (
         "call",
         value="method",
         default="build",
-        help='"check" makes docker\'s checks of the Dockerfile, and builds nothing',
+        help='Build nothing: "check" makes docker\'s checks, "outline" tells the parameters,\n'
+        '"targets" the stages; with ",format=json" as JSON',
     ),
     Flag("check", kind=_BOOL, help="The same as --call=check"),
     Flag("explain", kind=_BOOL, help="Say afterwards why each step was done anew"),
@@ -146,7 +147,7 @@ def request(args: Args, environment: Mapping[str, str], stdin: BinaryIO) -> Buil
 
 
 def called(args: Args) -> tuple[str, str]:
-    """What --call and --check ask for, build or check, and the form: text or json."""
+    """What --call and --check ask for: build, check, outline or targets; and the form."""
     text = args.text("call") or "build"
     method, _, rest = text.partition(",")
     if args.flag("check"):
@@ -154,11 +155,13 @@ def called(args: Args) -> tuple[str, str]:
             raise Invalid(f"--check and --call={text} exclude one another")
         method = "check"
     form = rest.removeprefix("format=") or "text"
-    if method in ("outline", "targets", "subrequests.describe"):
+    if method == "subrequests.describe":
         raise Unsupported(f"--call={text} is not built yet")
-    if method not in ("build", "check", "lint") or form not in ("text", "json"):
-        raise Invalid(f'invalid --call "{text}"', hint="use build, check or check,format=json")
-    return ("build" if method == "build" else "check"), form
+    method = "check" if method == "lint" else method
+    if method not in ("build", "check", "outline", "targets") or form not in ("text", "json"):
+        hint = "use build, check, outline or targets, and format=json behind a comma"
+        raise Invalid(f'invalid --call "{text}"', hint=hint)
+    return method, form
 
 
 def _refuse(args: Args) -> None:

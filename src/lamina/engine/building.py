@@ -179,6 +179,14 @@ def check(engine: Engine, request: BuildRequest) -> Advice:
         return advising.check(engine, text, name, request.options, context)
 
 
+@contextmanager
+def readable(engine: Engine, request: BuildRequest) -> Iterator[Dockerfile]:
+    """The Dockerfile of a build that is not done."""
+    with ExitStack() as stack:
+        spool = stack.enter_context(spooled(engine.root / "build"))
+        yield _read_dockerfile(request, _open_context(request, spool, stack))[0]
+
+
 def _refuse_by_checks(
     engine: Engine, dockerfile: Dockerfile, options: Options, context: Context
 ) -> None:

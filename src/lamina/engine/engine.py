@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
     from lamina.build import Built, Listener
+    from lamina.build.outline import Offer, Outline
+    from lamina.dockerfile.source import Source
     from lamina.engine.building import BuildRequest
     from lamina.engine.local import Local, Removed, Use
     from lamina.engine.remotes import Remotes
@@ -141,6 +143,18 @@ class Engine:
         from lamina.engine.building import check
 
         return check(self, request)
+
+    def targets(self, request: BuildRequest) -> tuple[Source, list[Offer]]:
+        """The Dockerfile of a build, and the stages that it offers."""
+        from lamina.engine.offers import targets
+
+        return targets(self, request)
+
+    def outline(self, request: BuildRequest) -> tuple[Source, Outline]:
+        """The Dockerfile of a build, and the parameters that it takes."""
+        from lamina.engine.offers import outline
+
+        return outline(self, request)
 
     @cached_property
     def ground(self) -> Ground:

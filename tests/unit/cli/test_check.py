@@ -204,7 +204,8 @@ def test_arguments_and_targets_are_seen_by_checks(capsys: Out) -> None:
 @pytest.mark.parametrize(
     ("flag", "what"),
     [
-        ("--call=outline", "--call=outline is not built yet"),
+        ("--call=subrequests.describe", "is not built yet"),
+        ("--call=outline,format=xml", "invalid --call"),
         ("--call=nonsense", 'invalid --call "nonsense"'),
         ("--call=check,format=xml", "invalid --call"),
     ],
