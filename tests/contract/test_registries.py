@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -52,6 +52,43 @@ def keep(metadata: Metadata, name: str, raw: bytes, *tags: str, at: int = 1) -> 
 
 def image(number: int, **fields: object) -> bytes:
     return manifest(b"{}", annotations={"n": str(number)}, **fields)
+
+
+# -- versions
+
+
+CHANGES: dict[str, Callable[[Metadata], object]] = {
+    "link": lambda metadata: metadata.link(A, X, 7, at=1),
+    "renew": lambda metadata: metadata.renew(A, X, at=2),
+    "mount": lambda metadata: metadata.mount(B, X, [A], at=3),
+    "keep": lambda metadata: keep(metadata, A, image(1), "v1"),
+    "move": lambda metadata: keep(metadata, A, image(2), "v1"),
+    "untag": lambda metadata: metadata.untag(A, "v1"),
+    "drop": lambda metadata: metadata.drop(A, Digest.of(image(1))),
+    "unlink": lambda metadata: metadata.unlink(A, X),
+    "sweep": lambda metadata: metadata.sweep(A, lambda graph: Dead(graph.nodes, graph.links)),
+}
+
+
+@pytest.mark.parametrize("by", ["this", "another"])
+def test_a_version_lasts_until_somebody_changes_something(
+    metadata: Metadata, tmp_path: Path, by: str
+) -> None:
+    changer = metadata if by == "this" else SQLite(tmp_path)  # as another process has it open
+    for name, change in CHANGES.items():
+        before = metadata.version()
+        change(changer)
+        assert metadata.version() != before, name
+        metadata.tags(A, after="", limit=9)
+        assert metadata.version() == metadata.version()
+    changer.close()
+
+
+def test_versions_of_a_connection_that_was_closed_say_nothing(metadata: Metadata) -> None:
+    keep(metadata, A, image(1), "v1")
+    before = metadata.version()
+    metadata.close()
+    assert metadata.version() != before
 
 
 # -- links

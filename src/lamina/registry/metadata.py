@@ -159,6 +159,13 @@ class Collectable(Protocol):
 class Metadata(Links, Manifests, Listings, Collectable, Protocol):
     """All that a registry knows."""
 
+    def version(self) -> object:
+        """What differs from what it was before as soon as anybody has changed anything.
+
+        Only what the same thread was told can be compared.
+        """
+        ...
+
     def close(self) -> None:
         """Close what the calling thread has open."""
         ...

@@ -30,6 +30,9 @@ class SQLite:
         """Close the calling thread's connection."""
         self._database.close()
 
+    def version(self) -> object:
+        return self._database.version()
+
     # -- blobs ---------------------------------------------------------------------------------
 
     def link(self, name: str, digest: Digest, size: int, *, at: int) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from lamina.serve.request import Gone, Receive, Send
+from lamina.serve.request import Gone, Message, Receive, Send
 from lamina.values import dataclass, field
+
+if TYPE_CHECKING:
+    from lamina.registry.metadata import Entry, Link
 
 _CHUNK = 1 << 20  # bytes of a range sent at once
 _COMMON = (b"docker-distribution-api-version", b"registry/2.0")
@@ -25,22 +28,28 @@ class Answer:
     part: BinaryIO | None = None
     length: int = 0  # bytes of the body that GET gets
     sent: int = 0  # bytes of the body that were
+    lasts: bool = False  # the same for all who ask without proof, until the registry changes
+    pulled: tuple[Entry | Link, str | None] | None = None  # what, and by which tag
+
+    def messages(self, *, is_head: bool) -> tuple[Message, Message]:
+        """What gives it to the client, if the body is in memory (ASGI 3.0)."""
+        start = {"type": "http.response.start", "status": self.status, "headers": self._raw()}
+        return start, {"type": "http.response.body", "body": b"" if is_head else self.body}
 
     async def send(self, send: Send, receive: Receive, *, is_head: bool) -> None:
         """Give it to the client; Gone if that leaves in the middle. Closes `part`."""
         try:
-            await send(
-                {"type": "http.response.start", "status": self.status, "headers": self._raw()}
-            )
+            start, body = self.messages(is_head=is_head)
+            await send(start)
             if is_head or not self.length:
-                await send({"type": "http.response.body", "body": b""})
+                await send(body)
                 return
             if self.path is not None:
                 await send({"type": "http.response.pathsend", "path": str(self.path)})
             elif self.part is not None:
                 await self._send_part(send, receive, self.part)
             else:
-                await send({"type": "http.response.body", "body": self.body})
+                await send(body)
             self.sent = self.length
         finally:
             if self.part is not None:

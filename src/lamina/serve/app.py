@@ -25,10 +25,12 @@ from lamina.registry.repository import Repository
 from lamina.serve import errors, events, grants, listing, pull, push, removal
 from lamina.serve.access import Access
 from lamina.serve.answer import Answer, of_bytes, of_json
-from lamina.serve.errors import NotHere, WrongMethod
+from lamina.serve.errors import NotHere, TooMany, WrongMethod
+from lamina.serve.ledger import Ledger
 from lamina.serve.limits import Limits, Rates
+from lamina.serve.memo import Memo
 from lamina.serve.metrics import Metrics
-from lamina.serve.request import NOBODY, Gone, Receive, Request, Scope, Send
+from lamina.serve.request import Gone, Message, Receive, Request, Scope, Send
 from lamina.serve.rights import ALL, ANYBODY, Action, Rights, Rule
 from lamina.values import replace
 
@@ -92,17 +94,25 @@ class App:
         old: Old | None = None,
         forwarded: bool = False,
         site: Site | None = None,
+        remembers: bool = True,
     ) -> None:
+        """An application; without `remembers` each answer is worked out anew."""
         self.registry = registry
         self.access = access
         self.limits = limits or Limits()
         self.metrics = metrics or Metrics()
         self._listeners = listeners
-        self._log = log
+        self._ledger = Ledger(self.metrics, log)
         self._warning = warning
         self._mirrors = mirrors
         self.old = old  # speaks schema 1
         self._forwarded = forwarded
+        # Of no other kind of registry is it told when something has changed.
+        self._memo = (
+            Memo(registry.metadata.version, forwarded=forwarded)
+            if remembers and isinstance(registry, Registry)
+            else None
+        )
         self._site = site  # pages for people, below /ui/
         self._rates = Rates(self.limits.rate, self.limits.burst)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="registry")
@@ -113,6 +123,11 @@ class App:
         if scope["type"] != "http":
             await _live(scope, receive, send)
             return
+        known = self.at_once(scope)
+        if known is not None:
+            for message in known:
+                await send(message)
+            return
         began = time.perf_counter()
         request = Request(scope, receive, patience=self.limits.patience)
         if self._forwarded:
@@ -120,9 +135,12 @@ class App:
         self.metrics.under_way += 1
         answer: Answer | None = None
         failure: str | None = None
+        version = self._memo.version() if self._memo is not None else None
         try:
             answer, failure = await self._answer(request)
             await answer.send(send, receive, is_head=request.method == "HEAD")
+            if answer.lasts and self._memo is not None and request.endpoint is not None:
+                self._memo.keep(scope, answer, request.endpoint, version)
         except Gone:
             failure = "the client went away"
         except Exception as error:
@@ -130,7 +148,29 @@ class App:
             raise  # so that the connection is closed, and nobody takes it for the whole
         finally:
             self.metrics.under_way -= 1
-            self._account(request, answer, failure, time.perf_counter() - began)
+            self._ledger.account(request, answer, failure, time.perf_counter() - began)
+
+    def at_once(self, scope: Scope) -> tuple[Message, Message] | None:
+        """What an answer that is known already consists of, the request being done with then.
+
+        None if it has to be worked out: `__call__` does that. In the thread of the event loop.
+        """
+        if scope["type"] != "http" or self._memo is None:
+            return None
+        began = time.perf_counter()
+        kept = self._memo.find(scope)
+        if kept is None:
+            return None
+        request = Request(scope, _nothing)
+        request.endpoint = kept.endpoint
+        try:
+            self._rates.take(request.client)
+        except TooMany:
+            return None  # nothing was taken: it is found and told again
+        if kept.answer.pulled is not None:
+            self.tell("pull", request, kept.endpoint.name, *kept.answer.pulled)
+        self._ledger.account(request, kept.answer, None, time.perf_counter() - began)
+        return kept.start, kept.body
 
     def close(self) -> None:
         """Let go of the threads."""
@@ -311,45 +351,6 @@ class App:
             return await self._site.answer(request, path.removeprefix("/ui/"), self.in_judge)
         raise NotHere("nothing is here: the API begins at /v2/")
 
-    def _account(
-        self, request: Request, answer: Answer | None, failure: str | None, seconds: float
-    ) -> None:
-        """Count a request that has ended, and write its line."""
-        status = answer.status if answer is not None else 499
-        endpoint = request.endpoint
-        kind = endpoint.kind if endpoint is not None else "other"
-        method = request.method if request.method in _METHODS else "other"
-        sent = answer.sent if answer is not None else 0
-        self.metrics.requests.add(1, kind, method, str(status))
-        self.metrics.seconds.observe(seconds, kind, method)
-        if request.received:
-            self.metrics.received.add(request.received)
-        if sent:
-            self.metrics.sent.add(sent)
-        if self._log is None:
-            return
-        line: dict[str, object] = {
-            "client": request.client,
-            "method": request.method[:20],
-            "path": (request.scope.get("raw_path") or b"").decode("latin-1")[:1000],
-            "status": status,
-            "seconds": round(seconds, 6),
-            "received": request.received,
-            "sent": sent,
-            "id": request.id,
-        }
-        if request.caller is not NOBODY:
-            line["user"] = request.caller.user
-        agent = request.header("user-agent")
-        if agent is not None:
-            line["agent"] = agent[:200]
-        if failure is not None:
-            line["error"] = failure[:1000]
-        self._log(line)
-
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-
 
 def _handler(kind: Kind, method: str) -> tuple[Handler, Action | None]:
     handlers = _HANDLERS[kind]
@@ -357,6 +358,11 @@ def _handler(kind: Kind, method: str) -> tuple[Handler, Action | None]:
     if found is None:
         raise WrongMethod(method, ", ".join(sorted(handlers)))
     return found
+
+
+async def _nothing() -> Message:
+    """The body of a request that has none."""
+    return {"type": "http.request", "body": b""}
 
 
 async def _live(scope: Scope, receive: Receive, send: Send) -> None:

@@ -42,7 +42,9 @@ async def tags(app: App, request: Request, endpoint: Endpoint) -> Answer:
     found = repository.tags(after=after, limit=limit + 1)
     page = found[:limit]
     headers = _link(endpoint, page, asked, more=len(found) > limit)
-    return of_json(200, {"name": endpoint.name, "tags": page}, headers)
+    answer = of_json(200, {"name": endpoint.name, "tags": page}, headers)
+    answer.lasts = mirror is None
+    return answer
 
 
 async def catalog(app: App, request: Request, endpoint: Endpoint) -> Answer:
@@ -92,6 +94,7 @@ async def referrers(app: App, request: Request, endpoint: Endpoint) -> Answer:
         if artifact_type is not None:
             query["artifactType"] = artifact_type
         answer.headers["link"] = to_next(endpoint.path, query)
+    answer.lasts = mirror is None
     return answer
 
 

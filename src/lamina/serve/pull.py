@@ -45,10 +45,12 @@ async def manifest(app: App, request: Request, endpoint: Endpoint) -> Answer:
         return Answer(304, headers)
     if request.method == "GET":
         body = repository.read(entry)
-        app.tell("pull", request, endpoint.name, entry, _tag(endpoint.reference))
+        pulled = (entry, _tag(endpoint.reference))
+        app.tell("pull", request, endpoint.name, *pulled)
     else:
-        body = b""
-    return Answer(200, headers, body, length=entry.size)
+        body, pulled = b"", None
+    lasts = mirror is None and app.old is None
+    return Answer(200, headers, body, length=entry.size, lasts=lasts, pulled=pulled)
 
 
 def _only_old(request: Request) -> frozenset[str] | None:
@@ -102,7 +104,9 @@ async def blob(app: App, request: Request, endpoint: Endpoint) -> Answer:
     if part is None:
         small = repository.small(link)
         if small is not None:
-            return Answer(200, headers, small, length=len(small))
+            return Answer(
+                200, headers, small, length=len(small), lasts=mirror is None, pulled=(link, None)
+            )
         path = repository.path(link.digest)
         if path is not None:
             await app.check_file(path, link.size)

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from lamina.serve.tokens import Claims
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 _FIELDS = 200  # of a query
-_HEADERS = 64 << 10  # bytes of all headers
+HEADERS_LIMIT = 64 << 10  # bytes of all headers
 _DRAINED = 1 << 20  # bytes of a body that nobody wants, but that are read all the same
 
 
@@ -61,7 +62,6 @@ class Request:
         self.method: str = scope["method"]
         self.client: str = (scope.get("client") or ("",))[0]
         self.scheme: str = scope.get("scheme", "http")
-        self.id = os.urandom(8).hex()
         self.caller: Caller = NOBODY
         self.endpoint: Endpoint | None = None
         self._receive = receive
@@ -69,11 +69,17 @@ class Request:
         self.received = 0  # bytes of the body so far
         self.is_drained = False
 
+    @cached_property
+    def id(self) -> str:
+        return os.urandom(8).hex()
+
     def check_headers(self) -> None:
         """LongHeaders past a limit: the server itself has one, but not an exact one."""
         size = sum(len(name) + len(value) for name, value in self.scope["headers"])
-        if size > _HEADERS:
-            raise LongHeaders(f"the headers are {size} bytes long: at most {_HEADERS} are taken")
+        if size > HEADERS_LIMIT:
+            raise LongHeaders(
+                f"the headers are {size} bytes long: at most {HEADERS_LIMIT} are taken"
+            )
 
     @cached_property
     def path(self) -> str:

@@ -24,7 +24,6 @@ from lamina.values import dataclass
 if TYPE_CHECKING:
     from types import TracebackType
 
-_BACKLOG = 1024
 GRACE = 30.0  # seconds that requests under way have to end
 
 
@@ -96,7 +95,7 @@ def listen(address: Address) -> socket.socket:
         # Taken over by each connection: else a small body waits 40 ms for its header's receipt.
         found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         found.bind(place)
-        found.listen(_BACKLOG)
+        found.listen(1024)
     except PermissionError as error:
         found.close()
         raise Denied(f'may not listen at "{address}"', hint="take a port above 1023") from error
@@ -233,10 +232,25 @@ def _foreign_threads() -> set[int]:
 
 
 def _server(app: Any, sock: socket.socket, tls: TLS | None, grace: float) -> Any:
+    """What serves `app`, by its coroutine `serve` until its `stop`."""
+    from lamina.serve import core
+
+    # What goes wrong in a request is told by the application, and by nobody twice.
+    logging.getLogger("_granian").setLevel(logging.CRITICAL)
+    loaded = core.load()
+    if loaded is not None:
+        return core.Core(loaded, app, sock, tls, grace)
+    return _embedded(app, sock, tls, grace)
+
+
+def _embedded(app: Any, sock: socket.socket, tls: TLS | None, grace: float) -> Any:
+    """granian's own embedded server, for versions whose core is not known."""
     from granian._granian import SocketHolder
     from granian.constants import HTTPModes, Interfaces, SSLProtocols
     from granian.http import HTTP1Settings
     from granian.server.embed import Server
+
+    from lamina.serve.core import BACKLOG, BUFFER, HEADERS_PATIENCE
 
     class Handed(Server):
         """A server that listens at a socket which is there already."""
@@ -245,18 +259,17 @@ def _server(app: Any, sock: socket.socket, tls: TLS | None, grace: float) -> Any
             self._ssp: Any = None
             holder: Any = SocketHolder  # its stub knows no arguments
             # granian closes what it is given.
-            self._shd = holder(os.dup(sock.fileno()), False, _BACKLOG)
+            self._shd = holder(os.dup(sock.fileno()), False, BACKLOG)
 
-    logging.getLogger("_granian").setLevel(logging.CRITICAL)
     server: Any = Handed(
         app,
         interface=Interfaces.ASGINL,
         http=HTTPModes.auto if tls else HTTPModes.http1,
         websockets=False,
         log_enabled=False,
-        backlog=_BACKLOG,
-        backpressure=_BACKLOG,
-        http1_settings=HTTP1Settings(header_read_timeout=30_000, max_buffer_size=512 << 10),
+        backlog=BACKLOG,
+        backpressure=BACKLOG,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_PATIENCE, max_buffer_size=BUFFER),
         ssl_cert=tls.certificate if tls else None,
         ssl_key=tls.key if tls else None,
         ssl_protocol_min=SSLProtocols.tls12,

@@ -11,6 +11,7 @@ from _thread import _local  # as `threading` and `weakref` do, which take longer
 from _weakref import ref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from lamina.errors import Corrupt, Denied, Error, Unavailable, Unsupported
@@ -53,6 +54,19 @@ class Database:
         """The first row of a SELECT; None if there is none."""
         with self._told():
             return self._connection().execute(sql, values).fetchone()
+
+    def version(self) -> tuple[int, int, int]:
+        """What is another one after each change, whoever made it: in this process or in another.
+
+        Only the calling thread's own versions can be compared. sqlite.org/pragma.html,
+        "data_version": it tells of all changes but the connection's own.
+        """
+        connection = self._connection()
+        try:
+            (of_others,) = connection.execute("PRAGMA data_version").fetchone()
+        except connection.DatabaseError as error:
+            raise self._kind(error) from error
+        return self._local.serial, of_others, connection.total_changes
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
@@ -109,6 +123,8 @@ class Database:
             _inherited.append(held[1])
         connection = self._connect()
         self._local.held = (os.getpid(), connection)
+        # The numbers of another connection begin anew, so they say nothing of this one's.
+        self._local.serial = next(_serials)
         return connection
 
     def _connect(self) -> sqlite3.Connection:
@@ -205,3 +221,4 @@ def _begun(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 _inherited: list[object] = []
+_serials = count()

@@ -9,6 +9,7 @@ import pytest
 from tests.registries import Client
 
 from lamina.registry import Registry, open_registry
+from lamina.serve import core
 from lamina.serve.app import App
 from lamina.serve.server import Running
 
@@ -23,9 +24,17 @@ def lines() -> list[dict[str, object]]:
     return []
 
 
-@pytest.fixture
-def client(registry: Registry, lines: list[dict[str, object]]) -> Iterator[Client]:
-    app = App(registry, log=lines.append)
+@pytest.fixture(params=[True, False], ids=["fast", "plain"])
+def client(
+    request: pytest.FixtureRequest,
+    registry: Registry,
+    lines: list[dict[str, object]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Client]:
+    """Of a server that remembers answers, by granian's core; and of one with neither."""
+    if not request.param:
+        monkeypatch.setattr(core, "KNOWN", ())
+    app = App(registry, log=lines.append, remembers=request.param)
     with Running(app) as server:
         yield Client(server.url)
     app.close()

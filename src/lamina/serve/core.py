@@ -1,0 +1,170 @@
+"""granian's core, without granian's own Python around it.
+
+Its package imports multiprocessing, ssl and a command line before it serves, and gives each
+request a task, which takes longer than to answer it from memory. What is used here of the core is
+not promised to anybody, so it is used of those versions only that it was tried with: `Server` is
+for the others (`lamina.serve.server`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import sys
+from collections import deque
+from collections.abc import Callable
+from importlib.machinery import PathFinder
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from lamina.values import dataclass
+
+if TYPE_CHECKING:
+    import socket
+
+    from lamina.serve.server import TLS
+
+KNOWN = ("2.8.",)  # what versions begin with
+_NAME = "granian._granian"
+BACKLOG = 1024
+HEADERS_PATIENCE = 30_000  # ms
+BUFFER = 512 << 10  # bytes of headers
+
+
+@dataclass(frozen=True, slots=True)
+class _HTTP1:
+    """Settings, as the core reads them."""
+
+    header_read_timeout: int = HEADERS_PATIENCE
+    keep_alive: bool = True
+    max_buffer_size: int = BUFFER
+    pipeline_flush: bool = False
+
+
+def load() -> ModuleType | None:
+    """The core; None unless it is one that is known."""
+    found = sys.modules.get(_NAME)
+    if found is None:
+        package = importlib.util.find_spec("granian")
+        places = package.submodule_search_locations if package is not None else None
+        spec = PathFinder.find_spec(_NAME, places) if places is not None else None
+        if spec is None or spec.loader is None:
+            return None
+        found = importlib.util.module_from_spec(spec)
+        # It can be loaded once only, so whoever imports granian later gets this one.
+        sys.modules[_NAME] = found
+        spec.loader.exec_module(found)
+    version = str(getattr(found, "__version__", ""))
+    return found if version.startswith(KNOWN) else None
+
+
+class Core:
+    """Serves an application in the running event loop; as granian's embedded `Server`."""
+
+    def __init__(
+        self, core: ModuleType, app: Any, sock: socket.socket, tls: TLS | None, grace: float
+    ) -> None:
+        self._core = core
+        self._app = app
+        self._sock = sock
+        self._tls = tls
+        self._grace = grace
+        self._signal: Any = core.WorkerSignal()
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """Take no more requests, and let those under way end."""
+        self._stopped.set()
+
+    async def serve(self) -> None:
+        """Serve until `stop`; TimeoutError if requests have not ended in time after it."""
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+        self._signal.add_cb(lambda: loop.call_soon_threadsafe(ended.set_result, None))
+        scheduler = self._core.CallbackScheduler(loop, None, None, None, None)
+        scheduler._schedule_fn = Turns(self._app, loop).take
+        worker = self._worker()  # which has to live as long as it serves
+        worker.serve_async(scheduler, loop, self._signal)
+        await self._stopped.wait()
+        self._signal.set()
+        await asyncio.wait_for(ended, self._grace)
+
+    def _worker(self) -> Any:
+        tls = self._tls
+        # granian closes what it is given.
+        holder = self._core.SocketHolder(os.dup(self._sock.fileno()), False, BACKLOG)
+        return self._core.ASGIWorker(
+            worker_id=1,
+            sock=(None, holder),
+            ipc=None,
+            threads=1,
+            blocking_threads=64,  # which read files
+            py_threads=1,
+            py_threads_idle_timeout=30,
+            backpressure=BACKLOG,
+            http_mode="auto" if tls is not None else "1",
+            http1_opts=_HTTP1(),
+            http2_opts=None,
+            websockets_enabled=False,
+            static_files=None,
+            ssl_enabled=tls is not None,
+            ssl_cert=str(tls.certificate.resolve()) if tls is not None else None,
+            ssl_key=str(tls.key.resolve()) if tls is not None else None,
+            ssl_key_password=None,
+            ssl_protocol_min="tls1.2",
+            ssl_ca=None,
+            ssl_crl=[],
+            ssl_client_verify=False,
+            metrics=(None, None),
+        )
+
+
+class Turns:
+    """Brings requests from the core's thread to the event loop, many with one wake-up.
+
+    What the application knows at once (`at_once`) is answered in turn; else a request is a task.
+    """
+
+    def __init__(self, app: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._app = app
+        self._loop = loop
+        self._at_once: Callable[[Any], Any] = getattr(app, "at_once", lambda scope: None)
+        self._waiting: deque[Any] = deque()
+        self._is_called = False
+
+    def take(self, watcher: Any) -> None:
+        """Let `watcher`, one request of the core's, have its turn. In the core's thread."""
+        self._waiting.append(watcher)
+        if not self._is_called:
+            self._is_called = True
+            try:
+                self._loop.call_soon_threadsafe(self._begin)
+            except RuntimeError:
+                pass  # the loop has ended, and so does the connection
+
+    def _begin(self) -> None:
+        # First this: what comes from now on calls again.
+        self._is_called = False
+        while self._waiting:
+            watcher = self._waiting.popleft()
+            scope, protocol = watcher.scope, watcher.proto
+            try:
+                known = self._at_once(scope)
+                if known is not None:
+                    for message in known:
+                        protocol.send(message)
+                    watcher.done()
+                    continue
+            except Exception as error:  # noqa: BLE001  # the next one has its turn all the same
+                watcher.err(error)
+                continue
+            watcher.taskref(self._loop.create_task(self._answer(watcher, scope, protocol)))
+
+    async def _answer(self, watcher: Any, scope: Any, protocol: Any) -> None:
+        try:
+            await self._app(scope, protocol.receive, protocol.send)
+        except BaseException as error:  # noqa: BLE001  # told to whoever waits for the answer
+            watcher.err(error)
+            return
+        watcher.done()
