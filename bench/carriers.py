@@ -7,30 +7,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.docker import environment
 from bench.run import hiding
+from bench.spent import Cost, spent
 
-Action = Callable[[Path, str], float]  # where to work, the image's name -> seconds
+Action = Callable[[Path, str], Cost]  # where to work, the image's name
 
 LAMINA = shutil.which("lamina", path=os.path.dirname(sys.executable)) or "lamina"
 # podman's defaults ask for more than root may have on small machines.
 LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
 PROGRAM = "/bin/true"  # what every image has to run
-
-
-def timed(*commands: list[str]) -> float:
-    """Seconds of all commands, one after the other; RuntimeError if one fails."""
-    begun = time.perf_counter()
-    for command in commands:
-        done = subprocess.run(command, capture_output=True, text=True, env=environment())
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
-    return time.perf_counter() - begun
 
 
 @contextmanager
@@ -60,20 +49,20 @@ def pulls(docker: list[str] | None) -> dict[str, Action]:
     """What each tool types to have an image unpacked in an empty place."""
     unpack = ["umoci", "raw", "unpack", "--image"]
     found: dict[str, tuple[str, Action]] = {
-        "lamina": (LAMINA, lambda at, of: timed([LAMINA, "--root", f"{at}/l", "pull", "-q", of])),
+        "lamina": (LAMINA, lambda at, of: spent([LAMINA, "--root", f"{at}/l", "pull", "-q", of])),
         "podman": (
             "podman",
-            lambda at, of: timed([*_podman(at), "pull", "-q", "--tls-verify=false", of]),
+            lambda at, of: spent([*_podman(at), "pull", "-q", "--tls-verify=false", of]),
         ),
-        "skopeo, no unpacking": ("skopeo", lambda at, of: timed(_skopeo(at, of))),
+        "skopeo, no unpacking": ("skopeo", lambda at, of: spent(_skopeo(at, of))),
         "skopeo and umoci": (
             "umoci",
-            lambda at, of: timed(_skopeo(at, of), [*unpack, f"{at}/oci:latest", f"{at}/tree"]),
+            lambda at, of: spent(_skopeo(at, of), [*unpack, f"{at}/oci:latest", f"{at}/tree"]),
         ),
     }
     if docker is not None:
         words = docker
-        found["docker"] = (words[0], lambda at, of: timed(_afresh(words, of)))
+        found["docker"] = (words[0], lambda at, of: spent(_afresh(words, of)))
     return _those_here(found)
 
 
@@ -90,23 +79,23 @@ def _those_here(found: dict[str, tuple[str, Action]]) -> dict[str, Action]:
 def starts(docker: list[str] | None) -> dict[str, Action]:
     """What each tool types to pull an image into an empty place, and run a program of it."""
 
-    def ours(at: Path, name: str) -> float:
+    def ours(at: Path, name: str) -> Cost:
         command = [LAMINA, "--root", f"{at}/l"]
         run = [*command, "run", "--rm", "--network", "none", name, PROGRAM]
-        return timed([*command, "pull", "-q", name], run)
+        return spent([*command, "pull", "-q", name], run)
 
-    def podman(at: Path, name: str) -> float:
+    def podman(at: Path, name: str) -> Cost:
         run = [*_podman(at), "run", "--rm", "--network", "none", *LIMITS, name, PROGRAM]
         pull = [*_podman(at), "pull", "-q", "--tls-verify=false", name]
-        return timed(pull, hiding(run))
+        return spent(pull, hiding(run))
 
     found: dict[str, tuple[str, Action]] = {"lamina": (LAMINA, ours), "podman": ("podman", podman)}
     if docker is not None:
         words = docker
 
-        def theirs(at: Path, name: str) -> float:
+        def theirs(at: Path, name: str) -> Cost:
             run = [*words, "run", "--rm", "--network", "none", name, PROGRAM]
-            return timed(_afresh(words, name), run)
+            return spent(_afresh(words, name), run)
 
         found["docker"] = (words[0], theirs)
     return _those_here(found)
@@ -115,42 +104,42 @@ def starts(docker: list[str] | None) -> dict[str, Action]:
 def pushes(stores: Path, source: str, oci: Path, docker: list[str] | None) -> dict[str, Action]:
     """What each tool types to push the image that it has pulled, which is done here."""
     store = [LAMINA, "--root", f"{stores}/lamina"]
-    timed([*store, "pull", "-q", source])
+    spent([*store, "pull", "-q", source])
     if shutil.which("podman"):
-        timed([*_podman(stores / "podman"), "pull", "-q", "--tls-verify=false", source])
+        spent([*_podman(stores / "podman"), "pull", "-q", "--tls-verify=false", source])
     if docker is not None:
-        timed([*docker, "pull", "-q", source])
+        spent([*docker, "pull", "-q", source])
     found = _senders(stores, source, docker)
     if shutil.which("skopeo"):
         copy = ["skopeo", "copy", "--dest-tls-verify=false", f"oci:{oci}:latest"]
-        found["skopeo, of a layout"] = lambda at, of: timed([*copy, f"docker://{of}"])
+        found["skopeo, of a layout"] = lambda at, of: spent([*copy, f"docker://{of}"])
     return found
 
 
 def pushes_of_built(stores: Path, context: Path, docker: list[str] | None) -> dict[str, Action]:
     """What each tool types to push the image that it has built of `context`, which is done here."""
     build = ["build", "-q", "-t", (name := "localhost/built:latest")]
-    timed([LAMINA, "--root", f"{stores}/lamina", *build, str(context)])
+    spent([LAMINA, "--root", f"{stores}/lamina", *build, str(context)])
     if shutil.which("podman"):
-        timed([*_podman(stores / "podman"), *build, str(context)])
+        spent([*_podman(stores / "podman"), *build, str(context)])
     if docker is not None:
-        timed([*docker, *build, str(context)])
+        spent([*docker, *build, str(context)])
     return _senders(stores, name, docker)
 
 
 def _senders(stores: Path, source: str, docker: list[str] | None) -> dict[str, Action]:
     store = [LAMINA, "--root", f"{stores}/lamina"]
 
-    def ours(at: Path, name: str) -> float:
-        return timed([*store, "tag", source, name], [*store, "push", "-q", name])
+    def ours(at: Path, name: str) -> Cost:
+        return spent([*store, "tag", source, name], [*store, "push", "-q", name])
 
     found: dict[str, Action] = {"lamina": ours}
     if shutil.which("podman"):
         push = [*_podman(stores / "podman"), "push", "-q", "--tls-verify=false", source]
-        found["podman"] = lambda at, of: timed([*push, of])
+        found["podman"] = lambda at, of: spent([*push, of])
     if docker is not None:
         words = docker
-        found["docker"] = lambda at, of: timed(
+        found["docker"] = lambda at, of: spent(
             [*words, "tag", source, of], [*words, "push", "-q", of]
         )
     return found
@@ -164,12 +153,12 @@ def floors(blob: Path) -> dict[str, Action]:
     fetch = "set -o pipefail; curl -sSf {url} | tee blob | " + stored + " | igzip -dc | " + plain
 
     def chain(end: str) -> Action:
-        def act(at: Path, name: str) -> float:
+        def act(at: Path, name: str) -> Cost:
             host, _, repository = name.rpartition(":")[0].partition("/")
             digest = blob.with_suffix(".digest").read_text()
             url = f"http://{host}/v2/{repository}/blobs/{digest}"
             script = f"cd {at} && mkdir tree && {fetch.format(url=url)} | {end}"
-            return timed(["bash", "-c", script])
+            return spent(["bash", "-c", script])
 
         return act
 

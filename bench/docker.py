@@ -1,4 +1,7 @@
-"""A Docker daemon for a measurement: Debian's, on a socket and in a directory of its own."""
+"""A Docker daemon for a measurement, on a socket and in a directory of its own.
+
+Debian's, or the one that DOCKERD names, with the client that DOCKER names.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # Debian's client, for it builds with BuildKit without a plugin.
-CLIENT, DAEMON = "/usr/bin/docker", "/usr/sbin/dockerd"
+CLIENT = os.environ.get("DOCKER", "/usr/bin/docker")
+DAEMON = os.environ.get("DOCKERD", "/usr/sbin/dockerd")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The most memory that a layer of ten gigabytes takes: built, pushed, served, pulled and run.
+"""The most memory that a layer of ten gigabytes takes: built, pushed, served and pulled.
 
     python -m bench memory [--size GIB] [--root DIRECTORY]
 
@@ -11,26 +11,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from pathlib import Path
 
 from bench.carriers import LAMINA, place
-from bench.docker import environment
 from bench.serve import lamina
+from bench.spent import spent
 from bench.workloads import text
 
 STEP = 64 << 20
-
-
-def most(*words: str) -> tuple[float, float]:
-    """Of a command, the MiB that it held at most, and its seconds; RuntimeError if it fails."""
-    begun = time.perf_counter()
-    silent = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-    pid = os.posix_spawn(LAMINA, [LAMINA, *words], environment(), file_actions=silent)
-    _, status, used = os.wait4(pid, 0)
-    if status:
-        raise RuntimeError(f"lamina {' '.join(words)} ended with {status}")
-    return used.ru_maxrss / 1024, time.perf_counter() - begun
 
 
 def main() -> int:
@@ -50,13 +38,13 @@ def main() -> int:
         (at / "context/Dockerfile").write_text("FROM scratch\nCOPY large /\n")
         name = f"127.0.0.1:{server.port}/large:latest"
         here, there = ("--root", f"{at}/here"), ("--root", f"{at}/there")
-        answers = {"build": most(*here, "build", "-q", "-t", name, f"{at}/context")}
+        answers = {"build": spent([LAMINA, *here, "build", "-q", "-t", name, f"{at}/context"])}
         os.unlink(at / "context/large")
-        answers["push"] = most(*here, "push", "-q", name)
-        answers["prune"] = most(*here, "system", "prune", "-af")
-        answers["pull"] = most(*there, "pull", "-q", name)
-        for verb, (memory, seconds) in answers.items():
-            print(f"{verb:8} {memory:7.0f} MiB {seconds:8.1f} s")
+        answers["push"] = spent([LAMINA, *here, "push", "-q", name])
+        answers["prune"] = spent([LAMINA, *here, "system", "prune", "-af"])
+        answers["pull"] = spent([LAMINA, *there, "pull", "-q", name])
+        for verb, cost in answers.items():
+            print(f"{verb:8} {cost.memory:7.0f} MiB {cost.seconds:8.1f} s")
         peak = Path(f"/proc/{server.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
         print(f"{'serve':8} {int(peak) / 1024:7.0f} MiB")
     print(f"# a layer of {asked.size} GiB, in {asked.root}; load {os.getloadavg()[0]:.1f}")

@@ -36,6 +36,7 @@ from bench.carriers import Action, floors, place, pulls, pushes, pushes_of_built
 from bench.docker import daemon
 from bench.run import BUSYBOX
 from bench.serve import Server, lamina
+from bench.spent import Cost
 from bench.workloads import large_files, layout, node_modules
 
 QUESTIONS = ("pull", "pull and run", "floor", "push", "push built")
@@ -109,7 +110,7 @@ class Asked:
                 self._measure_pushes(title, tools)
 
     def _measure_pushes(self, title: str, tools: dict[str, Action]) -> None:
-        found: dict[str, list[float]] = {tool: [] for tool in tools}
+        found: dict[str, list[Cost]] = {tool: [] for tool in tools}
         for _ in range(self.runs):
             for tool, push in tools.items():
                 with place(self.root) as at, lamina(at) as fresh:
@@ -119,7 +120,7 @@ class Asked:
 
 def measure(title: str, tools: dict[str, Action], name: str, runs: int, root: Path) -> None:
     """Let every tool do what it does with the image `name`, each in a new place; print a table."""
-    found: dict[str, list[float]] = {tool: [] for tool in tools}
+    found: dict[str, list[Cost]] = {tool: [] for tool in tools}
     for _ in range(runs):
         for tool, act in tools.items():
             with place(root) as at:
@@ -127,12 +128,18 @@ def measure(title: str, tools: dict[str, Action], name: str, runs: int, root: Pa
     _table(title, found)
 
 
-def _table(title: str, found: dict[str, list[float]]) -> None:
-    ours = statistics.median(found["lamina"])
-    for name, values in found.items():
-        middle = statistics.median(values)
-        spread = f"{min(values):.2f}..{max(values):.2f}"
-        print(f"{title:28} {name:22} {middle:7.2f} s {spread:>14} {middle / ours:7.2f}", flush=True)
+def _table(title: str, found: dict[str, list[Cost]]) -> None:
+    ours = statistics.median(cost.seconds for cost in found["lamina"])
+    for name, costs in found.items():
+        seconds = [cost.seconds for cost in costs]
+        middle = statistics.median(seconds)
+        spread = f"{min(seconds):.2f}..{max(seconds):.2f}"
+        memory = max(cost.memory for cost in costs)
+        print(
+            f"{title:28} {name:22} {middle:7.2f} s {spread:>14} {middle / ours:7.2f}"
+            f" {memory:7.0f} MiB",
+            flush=True,
+        )
 
 
 def main() -> int:
