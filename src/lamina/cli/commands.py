@@ -159,8 +159,8 @@ ENTRIES = (
     Entry("manifest verify", "Check the signatures of a schema 1 manifest", _M + "VERIFY"),
     Entry("manifest rm", "Delete manifests or tags from a registry", _M + "RM"),
     Entry("manifest create", "Make an index of images in registries", _M + "CREATE"),
-    Entry("manifest annotate", "Not built yet", _M + "ANNOTATE"),
-    Entry("manifest push", "Not built yet", _M + "PUSH"),
+    Entry("manifest annotate", "Say what an image of an index runs on", _M + "ANNOTATE"),
+    Entry("manifest push", "Check that an index is in its registry", _M + "PUSH"),
     Entry("image prune", "Remove images that nothing uses", "lamina.cli.system:IMAGE_PRUNE"),
     Entry(
         "builder prune", "Remove build cache", "lamina.cli.system:BUILDER_PRUNE", ("buildx prune",)

@@ -1,4 +1,4 @@
-"""`manifest inspect`, `get`, `digest`, `rm` and `create`: manifests as they are in registries."""
+"""`lamina manifest`: manifests and indexes as they are in registries."""
 
 from __future__ import annotations
 
@@ -25,10 +25,7 @@ def _open(args: Args, engine: Engine, text: str) -> tuple[Reference, Repository,
     """The repository, and what the name means there: for one platform if one is asked for."""
     from lamina.oci import media_type, reference
 
-    if args.flag("insecure"):
-        raise Unsupported(
-            "--insecure is not built", hint='say "insecure = true" in registries.conf'
-        )
+    _refuse_insecure(args)
     name = reference.parse_pullable(text)
     repository = engine.remotes.repository(name)
     root = repository.resolve(str(name))
@@ -41,6 +38,13 @@ def _open(args: Args, engine: Engine, text: str) -> tuple[Reference, Repository,
         assert isinstance(index, Index)
         root = select.choose(repository, index, platform)
     return name, repository, root
+
+
+def _refuse_insecure(args: Args) -> None:
+    if args.flag("insecure"):
+        raise Unsupported(
+            "--insecure is not built", hint='say "insecure = true" in registries.conf'
+        )
 
 
 def _raw(repository: Repository, descriptor: Descriptor) -> bytes:
@@ -184,16 +188,60 @@ CREATE = Command(
     flags=(Flag("amend", "a", Kind.BOOL, "Add to the index that the target is, or replace in it"),),
     arguments=(2, None),
     about="The images are in registries. The index is made in the registry of TARGET at once, and\n"
-    "what it lacks of them is copied there; so there is nothing left for `manifest push` to do.",
+    "what it lacks of them is copied there; `manifest push` has nothing left to send.",
 )
 
 
-def _not_built(args: Args, engine: Engine) -> int:
-    raise Unsupported(
-        f'"{args.words}" is not built yet',
-        hint='"lamina manifest create" makes an index in its registry at once',
-    )
+def annotate(args: Args, engine: Engine) -> int:
+    from lamina.engine import indexing
+
+    said: dict[str, object] = {
+        field: args.text(flag) for flag, field in _FIELDS.items() if args.given(flag)
+    }
+    if args.given("os-features"):
+        parts = (part for text in args.texts("os-features") for part in text.split(","))
+        said["os_features"] = tuple(filter(None, parts))
+    if not said:
+        raise Invalid("nothing is said of the image", hint="as in --arch arm64 --variant v8")
+    target, image = args.rest
+    sent = indexing.annotate(engine, target, image, **said)
+    print(f"{target}: digest: {sent.digest} size: {sent.size}")
+    return 0
 
 
-ANNOTATE = Command(run=_not_built, usage="TARGET IMAGE", arguments=(0, None))
-PUSH = Command(run=_not_built, usage="TARGET", arguments=(0, None))
+_FIELDS = {"arch": "architecture", "os": "os", "os-version": "os_version", "variant": "variant"}
+ANNOTATE = Command(
+    run=annotate,
+    usage="TARGET[:TAG] IMAGE",
+    flags=(
+        Flag("arch", help="Its architecture, as Go calls it"),
+        Flag("os", help="Its operating system, as Go calls it"),
+        Flag("os-features", kind=Kind.LIST, help="What it needs of that, separated by commas"),
+        Flag("os-version", help="Which version of that"),
+        Flag("variant", help="Which variant of the architecture"),
+    ),
+    arguments=(2, 2),
+    about="Says what an image of an index runs on. IMAGE is its name in a registry or its digest.\n"
+    "The index is changed in its registry at once.",
+)
+
+
+def push(args: Args, engine: Engine) -> int:
+    from lamina.engine import indexing
+
+    _refuse_insecure(args)
+    print(indexing.pushed(engine, args.rest[0]).digest)
+    return 0
+
+
+PUSH = Command(
+    run=push,
+    usage="TARGET[:TAG]",
+    flags=(
+        _INSECURE,
+        Flag("purge", "p", Kind.BOOL, "Keep no list here afterwards, as it never is"),
+    ),
+    arguments=(1, 1),
+    about="`manifest create` has made the index in its registry already: this checks that it is\n"
+    "there, and prints its digest.",
+)

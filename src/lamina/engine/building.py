@@ -184,7 +184,7 @@ def readable(engine: Engine, request: BuildRequest) -> Iterator[Dockerfile]:
     """The Dockerfile of a build that is not done."""
     with ExitStack() as stack:
         spool = stack.enter_context(spooled(engine.root / "build"))
-        yield _read_dockerfile(request, _open_context(request, spool, stack))[0]
+        yield read_dockerfile(request, open_context(request, spool, stack))[0]
 
 
 def _refuse_by_checks(

@@ -111,6 +111,13 @@ def to_json(platform: Platform) -> dict[str, object]:
     return found
 
 
+def require_known(platform: Platform) -> None:
+    """Invalid if Go knows no such system or architecture."""
+    for word, known in ((platform.os, _SYSTEMS), (platform.architecture, _ARCHITECTURES)):
+        if word not in known:
+            raise Invalid(f'"{word}" is not known', hint=f"expected {', '.join(sorted(known))}")
+
+
 def parse(text: str) -> Platform:
     """`os`, `architecture`, `os/architecture` or `os/architecture/variant`, in canonical words.
 

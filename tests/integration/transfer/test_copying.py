@@ -186,3 +186,36 @@ def test_an_index_is_made_of_images_of_several_repositories(
     assert found == ["arm64", "amd64"]
     again = indexing.create(engine, f"{host}/y:1", [f"{host}/x@{intel.digest}"], amend=True)
     assert again == made
+
+
+def test_an_entry_of_an_index_is_described(registry: Registry, engine: Engine) -> None:
+    _, images = indexed(registry)
+    arm, intel = (images[text] for text in ("linux/arm64", "linux/amd64"))
+    target, image = f"{registry.host}/x:both", f"{registry.host}/x@{arm.digest}"
+    indexing.create(engine, target, [image, f"{registry.host}/x@{intel.digest}"])
+    made = indexing.annotate(engine, target, image, variant="v9", os_features=("sve",))
+    assert made == indexing.pushed(engine, target)
+    found = json.loads(registry.manifests["x"]["both"][1])["manifests"]
+    described = {"architecture": "arm64", "os": "linux", "os.features": ["sve"], "variant": "v9"}
+    assert [one["platform"] for one in found] == [
+        described,
+        {"architecture": "amd64", "os": "linux"},
+    ]
+    again = indexing.annotate(engine, target, str(arm.digest), variant="v8")
+    assert again != made
+
+
+def test_what_cannot_be_described_is_refused(registry: Registry, engine: Engine) -> None:
+    _, images = indexed(registry)
+    arm, intel = (images[text] for text in ("linux/arm64", "linux/amd64"))
+    target, image = f"{registry.host}/x:one", f"{registry.host}/x@{arm.digest}"
+    indexing.create(engine, target, [image])
+    with pytest.raises(NotFound, match="has no image"):
+        indexing.annotate(engine, target, str(intel.digest), variant="v8")
+    with pytest.raises(Invalid, match='"arm65" is not known'):
+        indexing.annotate(engine, target, image, architecture="arm65")
+    put(registry, *LAYERS[:1], tag="plain")
+    with pytest.raises(Invalid, match="is one image and not an index"):
+        indexing.pushed(engine, f"{registry.host}/x:plain")
+    with pytest.raises(NotFound):
+        indexing.pushed(engine, f"{registry.host}/x:absent")
