@@ -147,6 +147,19 @@ def test_what_is_not_built_is_refused_by_name(lamina: Lamina, flag: str) -> None
     assert "not supported" in done.stderr
 
 
+def test_a_command_that_is_its_own_executor_never_becomes_this_python(
+    lamina: Lamina, tmp_path: Path
+) -> None:
+    """CVE-2019-5736: a file of the host that a container's process executes can be reached."""
+    script = tmp_path / "self"
+    script.write_text("#!/proc/self/exe\nimport os; os._exit(42)\n")
+    script.chmod(0o755)
+    (tmp_path / "link").symlink_to("/proc/self/exe")
+    for command in ("self", "link"):
+        done = lamina("run", "--rm", "-v", f"{tmp_path}:/in", "box", f"/in/{command}")
+        assert done.returncode == 125, done.stderr
+
+
 def test_output_and_input_are_passed_on(lamina: Lamina) -> None:
     done = lamina("run", "--rm", "-i", "box", "sh", "-c", "cat; echo err >&2", stdin=b"in\n")
     assert (done.stdout, done.stderr) == ("in\n", "err\n")

@@ -16,7 +16,7 @@ TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from typing import Any, Protocol
 
-    from lamina.runtime.launch import Waiting
+    from lamina.runtime.launch import Launched
 else:
     Protocol = object
 
@@ -265,6 +265,16 @@ class Process:
         self.close()
 
 
+class Ready(Protocol):
+    """A start that was begun already."""
+
+    def launch(self, orders: dict[str, Any], *, is_parent: bool = False) -> Launched:
+        """Go on, with what the runtime orders; once, and by the runtime only."""
+
+    def dismiss(self) -> None:
+        """Give back what is left of it, used or not; idempotent."""
+
+
 class Runtime(Protocol):
     """Something that executes bundles.
 
@@ -275,14 +285,14 @@ class Runtime(Protocol):
     @property
     def name(self) -> str: ...
 
-    def ready(self, stdio: Stdio) -> Waiting:
+    def ready(self, stdio: Stdio) -> Ready:
         """Begin already what a `start` with this `stdio` takes in any case; StartFailed, Denied.
 
         For a caller who does not know the bundle yet; who dismisses it, used or not.
         """
 
     def start(
-        self, bundle: Bundle, root: RootPlan, stdio: Stdio, ready: Waiting | None = None
+        self, bundle: Bundle, root: RootPlan, stdio: Stdio, ready: Ready | None = None
     ) -> Process:
         """Mount `root` for the container alone and run the bundle's process as its PID 1."""
 

@@ -1,6 +1,7 @@
 """The process that becomes a container: entered in a fresh interpreter, it ends in an exec.
 
-The outside (`native`) starts `main` with descriptor 3 to read orders from and 4 to report on.
+The outside (`native`) starts `main` with descriptor 3 to read orders from and 4 to report on;
+or clones itself (`fork`), and the clone goes on with `follow`.
 A first process unshares the PID namespace and makes, as its own sibling, the one that is PID 1:
 so the starter itself is its parent and waits for it, and nothing stays in between.
 
@@ -24,7 +25,7 @@ TYPE_CHECKING = False  # the `typing` module is too heavy for here
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-_ORDERS, _REPORT = 3, 4
+_ORDERS, REPORT = 3, 4
 _NAMESPACES = {
     "mount": syscalls.CLONE_NEWNS,
     "ipc": syscalls.CLONE_NEWIPC,
@@ -33,33 +34,49 @@ _NAMESPACES = {
     "pid": syscalls.CLONE_NEWPID,
     "cgroup": syscalls.CLONE_NEWCGROUP,
 }
-_SETUP_FAILED = 125
+SETUP_FAILED = 125
 
 
 def main() -> NoReturn:
     """Read the orders, make the process that follows them, and end."""
     try:
-        os.set_inheritable(_REPORT, False)
+        os.set_inheritable(REPORT, False)
         os.set_inheritable(_ORDERS, False)
         message = receive(_ORDERS)
         if message is None:
-            os._exit(_SETUP_FAILED)
+            os._exit(SETUP_FAILED)
         orders: dict[str, Any] = message[0]
-        _import(orders["process"])
+        load(orders["process"])
         child = _join(orders) if "enter" in orders else _unshare(orders)
         if child:
-            send(_REPORT, "pid", child)
+            send(REPORT, "pid", child)
             os._exit(0)
-        _follow(orders)
-    except Refused as refusal:
-        send(_REPORT, "error", refusal.kind, refusal.message)
     except BaseException as error:
-        # Whatever it is, the outside must hear of it: there is no other ear.
-        send(_REPORT, "error", "setup", f"{type(error).__name__}: {error}")
-    os._exit(_SETUP_FAILED)
+        _fail(error)
+    follow(orders)
 
 
-def _import(process: dict[str, Any]) -> None:
+def follow(orders: dict[str, Any], program: int | None = None) -> NoReturn:
+    """In the process that is to be the command: follow the orders, and execute it.
+
+    Descriptors are open to 4; or to `program`, which is executed and executes the command.
+    """
+    try:
+        _follow(orders, program)
+    except BaseException as error:
+        _fail(error)
+
+
+def _fail(error: BaseException) -> NoReturn:
+    """Whatever it is, the outside must hear of it: there is no other ear."""
+    if isinstance(error, Refused):
+        send(REPORT, "error", error.kind, error.message)
+    else:
+        send(REPORT, "error", "setup", f"{type(error).__name__}: {error}")
+    os._exit(SETUP_FAILED)
+
+
+def load(process: dict[str, Any]) -> None:
     """What is not always needed, while the path of modules is still the host's."""
     if process["terminal"]:
         from lamina.runtime.inside import terminal  # noqa: F401
@@ -67,13 +84,18 @@ def _import(process: dict[str, Any]) -> None:
         import resource  # noqa: F401
 
 
-def _unshare(orders: dict[str, Any]) -> int:
+def namespaces(orders: dict[str, Any]) -> int:
+    """Flags for clone(2): those that PID 1 has from its beginning."""
     kinds = [_NAMESPACES[entry["type"]] for entry in orders["config"]["linux"]["namespaces"]]
     # The control group namespace is rooted where the process is when it makes it: later.
-    later = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWCGROUP
+    return sum(kinds) & ~syscalls.CLONE_NEWCGROUP
+
+
+def _unshare(orders: dict[str, Any]) -> int:
     try:
         syscalls.unshare(syscalls.CLONE_NEWPID)
-        return syscalls.clone(syscalls.CLONE_PARENT | sum(kinds) & ~later)
+        flags = namespaces(orders) & ~syscalls.CLONE_NEWPID
+        return syscalls.clone(syscalls.CLONE_PARENT | flags)
     except OSError as error:
         raise Refused("setup", explain("making namespaces:", error)) from error
 
@@ -90,7 +112,7 @@ def _join(orders: dict[str, Any]) -> int:
         raise Refused("setup", explain("entering the container:", error)) from error
 
 
-def _follow(orders: dict[str, Any]) -> NoReturn:
+def _follow(orders: dict[str, Any], program: int | None) -> NoReturn:
     os.setsid()
     os.umask(0)
     process = orders["process"]
@@ -99,7 +121,7 @@ def _follow(orders: dict[str, Any]) -> NoReturn:
     if process["terminal"]:
         _take_terminal(process, is_console="config" in orders)
     os.close(_ORDERS)
-    syscalls.close_from(_REPORT + 1)
+    syscalls.close_from((REPORT if program is None else program) + 1)
     os.umask(0o022)
     rights.move_to(process["cwd"])
     rights.limit(process)
@@ -108,9 +130,9 @@ def _follow(orders: dict[str, Any]) -> NoReturn:
         child = reaper.fork(with_terminal=process["terminal"])
         if child:
             syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
-            os.close(_REPORT)
+            os.close(REPORT)
             reaper.serve(child)
-    rights.execute(process)
+    rights.execute(process, program)
 
 
 def _prepare(orders: dict[str, Any]) -> None:
@@ -145,7 +167,7 @@ def _prepare(orders: dict[str, Any]) -> None:
         _mount(tree, config, binds, orders, node_binds)
     finally:
         for path in tree.created:
-            send(_REPORT, "created", path)
+            send(REPORT, "created", path)
 
 
 def _mount(
@@ -202,7 +224,7 @@ def _take_terminal(process: dict[str, Any], *, is_console: bool) -> None:
             syscalls.mount(path, "/dev/console", None, syscalls.MS_BIND)
         except OSError as error:
             raise Refused("setup", explain("making the console", error)) from error
-    send(_REPORT, "terminal", master)
+    send(REPORT, "terminal", master)
     receive(_ORDERS)  # the outside has its own copy of the master now
     os.close(master)
     terminal.control(slave)

@@ -69,6 +69,12 @@ def launch(
     return Waiting(module, stdio, more).launch(orders, is_parent=is_parent)
 
 
+def not_started(error: OSError) -> StartFailed:
+    """For a process that could not be made, to be raised."""
+    hint = "this needs Linux 5.12 or later" if error.errno == errno.ENOSYS else None
+    return StartFailed(f"starting a container failed: {error.strerror}", hint=hint)
+
+
 class Waiting:
     """An `init` or `shim` that waits for its orders; it ends by itself if whoever made it does."""
 
@@ -82,10 +88,7 @@ class Waiting:
             self._first = spawn(module, streams)
         except OSError as error:
             self._close()
-            hint = "this needs Linux 5.12 or later" if error.errno == errno.ENOSYS else None
-            raise StartFailed(
-                f"starting a container failed: {error.strerror}", hint=hint
-            ) from error
+            raise not_started(error) from error
         except BaseException:
             self._close()
             raise
@@ -101,7 +104,7 @@ class Waiting:
                 send(self._orders, orders)
             except BrokenPipeError:
                 pass  # it died at once; the report, or its absence, says so
-            return _listen(self._first, self._report, self._orders, is_parent=is_parent)
+            return listen(self._first, self._report, self._orders, is_parent=is_parent)
         finally:
             self._close()
 
@@ -117,8 +120,11 @@ class Waiting:
         os.close(self._report)
 
 
-def _listen(first: int, report: int, acknowledge: int, *, is_parent: bool) -> Launched:
-    heard = _Heard()
+def listen(
+    first: int, report: int, acknowledge: int, *, is_parent: bool, pid: int | None = None
+) -> Launched:
+    """Hear of a start to its end, `pid` being the command's if it is known already."""
+    heard = _Heard(pid)
     try:
         while (message := receive(report)) is not None:
             heard.take(message)
@@ -133,7 +139,7 @@ def _listen(first: int, report: int, acknowledge: int, *, is_parent: bool) -> La
             raise refusal
     except BaseException:
         # Also when somebody interrupts us: nothing that is half started may stay.
-        _abandon(first, None if is_parent else heard.pid)
+        abandon(first, None if is_parent else heard.pid)
         if heard.terminal is not None:
             os.close(heard.terminal)
         raise
@@ -147,8 +153,8 @@ def _listen(first: int, report: int, acknowledge: int, *, is_parent: bool) -> La
 class _Heard:
     """What the inside has reported so far."""
 
-    def __init__(self) -> None:
-        self.pid: int | None = None
+    def __init__(self, pid: int | None) -> None:
+        self.pid = pid
         self.offered: int | None = None  # the terminal's number over there
         self.terminal: int | None = None  # our copy of it
         self.created: list[str] = []
@@ -166,7 +172,7 @@ class _Heard:
                 self.refusal = failure(kind, text)
 
 
-def _abandon(*children: int | None) -> None:
+def abandon(*children: int | None) -> None:
     """End what was started; a shim ends its container first."""
     for child in children:
         if child is not None:

@@ -13,11 +13,12 @@ from lamina.runtime import bpf, cgroups, defaults, host
 from lamina.runtime.container import (
     Bundle,
     Process,
+    Ready,
     State,
     Stdio,
     start_time,
 )
-from lamina.runtime.launch import Waiting, launch, plan_words, source_words
+from lamina.runtime.launch import Launched, Waiting, launch, plan_words, source_words
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
@@ -31,13 +32,20 @@ class Native:
 
     name = "native"
 
-    def ready(self, stdio: Stdio) -> Waiting:
+    def ready(self, stdio: Stdio) -> Ready:
         """As `Runtime.ready`."""
         host.check_rights(host.look())
+        from lamina.runtime import fork
+
+        if fork.is_possible():
+            try:
+                return fork.Cloning(stdio)
+            except OSError:
+                pass  # this host does not execute from memory
         return Waiting("init", stdio)
 
     def start(
-        self, bundle: Bundle, root: RootPlan, stdio: Stdio, ready: Waiting | None = None
+        self, bundle: Bundle, root: RootPlan, stdio: Stdio, ready: Ready | None = None
     ) -> Process:
         """As `Runtime.start`."""
         host.check_rights(host.look())
@@ -51,7 +59,7 @@ class Native:
             stdio = Stdio()
         try:
             orders = _start_orders(bundle, root, group, found, filter)
-            launched = (ready or Waiting("init", stdio)).launch(orders)
+            launched = self._launch(orders, stdio, ready)
         except BaseException:
             group.remove()
             raise
@@ -77,6 +85,17 @@ class Native:
             created=launched.created,
             finish=finish,
         )
+
+    def _launch(self, orders: dict[str, Any], stdio: Stdio, ready: Ready | None) -> Launched:
+        if orders["init"]:  # which stays, and as a small program
+            return launch("init", orders, stdio)
+        if ready is not None:
+            return ready.launch(orders)
+        own = self.ready(stdio)
+        try:
+            return own.launch(orders)
+        finally:
+            own.dismiss()
 
     def exec(self, state: State, process: oci.Process, stdio: Stdio) -> Process:
         """As `Runtime.exec`."""

@@ -14,7 +14,7 @@ from lamina.errors import Unavailable, Unsupported
 from lamina.fs.mounts import RootPlan
 from lamina.oci import bundle as oci
 from lamina.runtime import cgroups, host
-from lamina.runtime.container import Bundle, Process, State, Stdio, start_time
+from lamina.runtime.container import Bundle, Process, Ready, State, Stdio, start_time
 from lamina.runtime.launch import Waiting, launch, plan_words, source_words
 from lamina.runtime.shim import OOM_MARK
 from lamina.values import replace
@@ -39,13 +39,13 @@ class Runc:
             )
         self._program = path
 
-    def ready(self, stdio: Stdio) -> Waiting:
+    def ready(self, stdio: Stdio) -> Ready:
         """As `Runtime.ready`."""
         host.check_rights(host.look())
         return Waiting("shim", stdio)
 
     def start(
-        self, bundle: Bundle, root: RootPlan, stdio: Stdio, ready: Waiting | None = None
+        self, bundle: Bundle, root: RootPlan, stdio: Stdio, ready: Ready | None = None
     ) -> Process:
         """As `Runtime.start`."""
         host.check_rights(host.look())

@@ -93,19 +93,26 @@ def _drop_bounding(mask: int) -> None:
                 raise
 
 
-def execute(process: dict[str, Any]) -> NoReturn:
-    """Become the command; Refused with what a shell would say."""
+def execute(process: dict[str, Any], program: int | None = None) -> NoReturn:
+    """Become the command, or what executes it in turn; Refused with what a shell would say."""
     environment = dict(entry.partition("=")[::2] for entry in process["env"])
     name = process["args"][0]
     path = _find(name, environment.get("PATH", ""))
     try:
-        os.execve(path, process["args"], environment)
+        if program is None:
+            os.execve(path, process["args"], environment)
+        else:
+            os.execve(program, [path, *process["args"]], environment)
     except OSError as error:
-        words = os.strerror(error.errno or 0).lower()
-        kind = "not found" if error.errno == errno.ENOENT else "not executable"
-        if error.errno in (errno.E2BIG, errno.ENOMEM, errno.EAGAIN):
-            kind = "setup"
-        raise Refused(kind, f'exec: "{name}": {words}') from error
+        raise refusal(name, error.errno or 0) from error
+
+
+def refusal(name: str, number: int) -> Refused:
+    """Why a command was not executed, by the errno of execve(2)."""
+    kind = "not found" if number == errno.ENOENT else "not executable"
+    if number in (errno.E2BIG, errno.ENOMEM, errno.EAGAIN):
+        kind = "setup"
+    return Refused(kind, f'exec: "{name}": {os.strerror(number).lower()}')
 
 
 def _find(name: str, search: str) -> str:
