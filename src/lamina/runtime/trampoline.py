@@ -23,14 +23,24 @@ STATUS = 5  # the program has this number in it
 # 1:  push %rax
 #     mov $1, %eax; mov $5, %edi; mov %rsp, %rsi; mov $4, %edx; syscall     write(5, &errno, 4)
 #     mov $125, %edi; mov $231, %eax; syscall                               exit_group(125)
+# and the same on aarch64:
+#     mov x8, #25; mov x0, #5; mov x1, #2; mov x2, #1; svc #0; cbnz w0, 1f
+#     ldr x9, [sp]; ldr x0, [sp, #8]; add x1, sp, #16; add x2, x1, x9, lsl #3; mov x8, #221; svc #0
+# 1:  str x0, [sp, #-16]!; mov x8, #64; mov x0, #5; mov x1, sp; mov x2, #4; svc #0
+#     mov x0, #125; mov x8, #94; svc #0
 _CODE = {
     "x86_64": bytes.fromhex(
         "b848000000bf05000000be02000000ba010000000f0585c0751a"
         "488b0424488b7c2408488d742410488d54c410b83b0000000f05"
         "50b801000000bf050000004889e6ba040000000f05bf7d000000b8e70000000f05"
     ),
+    "aarch64": bytes.fromhex(
+        "280380d2a00080d2410080d2220080d2010000d4e0000035"
+        "e90340f9e00740f9e1430091220c098ba81b80d2010000d4"
+        "e00f1ff8080880d2a00080d2e1030091820080d2010000d4a00f80d2c80b80d2010000d4"
+    ),
 }
-_MACHINES = {"x86_64": 62}  # e_machine
+_MACHINES = {"x86_64": 62, "aarch64": 183}  # e_machine
 _BASE = 0x400000  # where it is loaded
 _HEADER, _SEGMENT = 64, 56  # bytes
 _MFD_EXEC = 0x10  # Linux 6.3; older ones know no other kind

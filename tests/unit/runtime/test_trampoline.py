@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +61,22 @@ def test_nobody_can_write_to_it(program: int) -> None:
     with pytest.raises(PermissionError):
         os.truncate(f"/proc/self/fd/{program}", 0)
     os.close(program)
+
+
+@pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="qemu-aarch64 is not installed")
+def test_that_for_the_other_machine_does_the_same(tmp_path: Path) -> None:
+    (tmp_path / "program").write_bytes(trampoline.program("aarch64"))
+    (tmp_path / "program").chmod(0o755)
+
+    def run(path: str, *argv: str) -> subprocess.CompletedProcess[bytes]:
+        words = ["sh", "-c", 'exec 5>&2; exec qemu-aarch64 -0 "$@"', "sh", path]
+        return subprocess.run([*words, "./program", *argv], cwd=tmp_path, capture_output=True)
+
+    done = run("/bin/sh", "-sh", "-c", 'echo "$1"; ls /proc/$$/fd | grep -x 5; exit 7', "0", "a b")
+    assert (done.returncode, done.stdout) == (7, b"a b\n")
+    done = run("/no/such", "x")
+    assert done.returncode == 125
+    assert done.stderr == (-errno.ENOENT).to_bytes(4, "little", signed=True)
 
 
 def test_it_is_a_small_program(program: int) -> None:
