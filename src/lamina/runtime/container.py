@@ -274,6 +274,11 @@ class Ready(Protocol):
     def dismiss(self) -> None:
         """Give back what is left of it, used or not; idempotent."""
 
+    def __enter__(self) -> Ready: ...
+
+    def __exit__(self, *_: object) -> None:
+        """Dismiss it."""
+
 
 class Runtime(Protocol):
     """Something that executes bundles.

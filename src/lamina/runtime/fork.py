@@ -6,6 +6,7 @@ of the `trampoline`.
 
     this process               its clone, PID 1
     clone ─────────────────────► descriptors and signals as a new login has them
+                                 (or that of a first clone, which has entered a container)
     ◄─────────────────────────── "created", "terminal", "error" on 4; its end: the trampoline runs
     ◄─────────────────────────── an errno on 5; its end: the command runs
 """
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _FIRST_FREE = 16  # above every number that a clone uses
 _LAST_SIGNAL = 64
+_MOST_ERRNO = 4095
 
 
 def is_possible() -> bool:
@@ -46,15 +48,19 @@ def is_possible() -> bool:
 class Cloning:
     """As `launch.Waiting`, with nobody who waits: a clone is made when the orders are known."""
 
-    def __init__(self, stdio: Stdio) -> None:
-        """OSError where the memory of this process may not be executed."""
+    def __init__(self, stdio: Stdio, enter: int | None = None) -> None:
+        """`enter`: the pidfd of a container to enter. OSError where memory cannot be executed."""
         self._stdio = stdio
+        self._enter = enter
         self._program = trampoline.make()
 
     def launch(self, orders: dict[str, Any], *, is_parent: bool = False) -> Launched:
-        """As `launch.Waiting.launch`; the clone is a child of this process in any case."""
+        """As `launch.Waiting.launch`."""
         import signal
 
+        is_entering = self._enter is not None
+        if is_entering:
+            orders["enter"] = trampoline.STATUS + 2
         init.load(orders["process"])
         hearing, ordering = os.pipe()
         listening, reporting = os.pipe()
@@ -62,7 +68,7 @@ class Cloning:
         try:
             before = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
             try:
-                child = syscalls.clone(init.namespaces(orders))
+                child = syscalls.clone(0 if is_entering else init.namespaces(orders))
                 if not child:
                     self._become(orders, (hearing, reporting, telling))
             except OSError as error:
@@ -72,7 +78,8 @@ class Cloning:
             for fd in (hearing, reporting, telling):
                 os.close(fd)
             hearing = reporting = telling = -1
-            launched = listen(child, listening, ordering, is_parent=True, pid=child)
+            pid = None if is_entering else child
+            launched = listen(child, listening, ordering, is_parent=not is_entering, pid=pid)
             self._refuse(launched, orders["process"], learning)
             return launched
         finally:
@@ -81,16 +88,23 @@ class Cloning:
                     os.close(fd)
 
     def _refuse(self, launched: Launched, process: dict[str, Any], learning: int) -> None:
-        """Raise what the trampoline says, if anything."""
-        answer = os.read(learning, 4)
-        if not answer:
-            return
-        number = -int.from_bytes(answer, sys.byteorder, signed=True)
-        abandon(launched.child)
-        if launched.terminal is not None:
-            os.close(launched.terminal)
-        refusal = rights.refusal(process["args"][0], number)
-        raise failure(refusal.kind, refusal.message)
+        """Raise what the trampoline says, if anything.
+
+        Who is in the container already may hold the other end for the moment of the trampoline; it
+        need not be closed when the command runs, and what it says is only believed to be a number.
+        """
+        try:
+            answer = _first_of(learning, launched.child)
+            if len(answer) < 4:
+                return
+            number = -int.from_bytes(answer, sys.byteorder, signed=True) & _MOST_ERRNO
+            refusal = rights.refusal(process["args"][0], number)
+            raise failure(refusal.kind, refusal.message)
+        except BaseException:
+            abandon(launched.child)
+            if launched.terminal is not None:
+                os.close(launched.terminal)
+            raise
 
     def _become(self, orders: dict[str, Any], pipes: tuple[int, int, int]) -> NoReturn:
         """In the clone: be as `init` is when its interpreter has started, and go on as it does."""
@@ -102,6 +116,8 @@ class Cloning:
             null = os.open(os.devnull, os.O_RDWR)
             own = (self._stdio.stdin, self._stdio.stdout, self._stdio.stderr)
             wanted = [null if fd is None else fd for fd in own] + [*pipes, self._program]
+            if self._enter is not None:
+                wanted.append(self._enter)
             for number, fd in enumerate([_lifted(fd) for fd in wanted]):
                 os.dup2(fd, number, inheritable=number < 3 or number == trampoline.STATUS)
             report = init.REPORT
@@ -112,13 +128,36 @@ class Cloning:
         except BaseException as error:  # noqa: BLE001  # there is no other ear
             send(report, "error", "setup", f"{type(error).__name__}: {error}")
             os._exit(init.SETUP_FAILED)
-        init.follow(orders, program=len(wanted) - 1)
+        if self._enter is None:
+            init.follow(orders, program=trampoline.STATUS + 1)
+        init.begin(orders, program=trampoline.STATUS + 1)
 
     def dismiss(self) -> None:
         """Close what is open; idempotent."""
         if self._program >= 0:
             os.close(self._program)
             self._program = -1
+
+    def __enter__(self) -> Cloning:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dismiss()
+
+
+def _first_of(pipe: int, child: int) -> bytes:
+    """What comes out of the pipe, or nothing if the child ends before."""
+    import select
+
+    pidfd = os.pidfd_open(child)
+    try:
+        poller = select.poll()
+        for fd in (pipe, pidfd):
+            poller.register(fd, select.POLLIN)
+        ready = dict(poller.poll())
+        return os.read(pipe, 4) if pipe in ready else b""
+    finally:
+        os.close(pidfd)
 
 
 def _lifted(fd: int) -> int:

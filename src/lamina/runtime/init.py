@@ -47,13 +47,21 @@ def main() -> NoReturn:
             os._exit(SETUP_FAILED)
         orders: dict[str, Any] = message[0]
         load(orders["process"])
+    except BaseException as error:
+        _fail(error)
+    begin(orders)
+
+
+def begin(orders: dict[str, Any], program: int | None = None) -> NoReturn:
+    """In the first process: make the one that follows the orders, as a sibling, and end."""
+    try:
         child = _join(orders) if "enter" in orders else _unshare(orders)
         if child:
             send(REPORT, "pid", child)
             os._exit(0)
     except BaseException as error:
         _fail(error)
-    follow(orders)
+    follow(orders, program)
 
 
 def follow(orders: dict[str, Any], program: int | None = None) -> NoReturn:

@@ -115,6 +115,12 @@ class Waiting:
             self._close()
             os.waitpid(self._first, 0)
 
+    def __enter__(self) -> Waiting:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dismiss()
+
     def _close(self) -> None:
         os.close(self._orders)
         os.close(self._report)

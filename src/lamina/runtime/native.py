@@ -24,6 +24,8 @@ TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from typing import Any
 
+    from lamina.runtime.fork import Cloning
+
 _CONTAINER = 5  # where `init` finds the pidfd of the container to enter
 
 
@@ -35,14 +37,7 @@ class Native:
     def ready(self, stdio: Stdio) -> Ready:
         """As `Runtime.ready`."""
         host.check_rights(host.look())
-        from lamina.runtime import fork
-
-        if fork.is_possible():
-            try:
-                return fork.Cloning(stdio)
-            except OSError:
-                pass  # this host does not execute from memory
-        return Waiting("init", stdio)
+        return _cloning(stdio) or Waiting("init", stdio)
 
     def start(
         self, bundle: Bundle, root: RootPlan, stdio: Stdio, ready: Ready | None = None
@@ -91,25 +86,39 @@ class Native:
             return launch("init", orders, stdio)
         if ready is not None:
             return ready.launch(orders)
-        own = self.ready(stdio)
-        try:
+        with self.ready(stdio) as own:
             return own.launch(orders)
-        finally:
-            own.dismiss()
 
     def exec(self, state: State, process: oci.Process, stdio: Stdio) -> Process:
         """As `Runtime.exec`."""
         host.check_rights(host.look())
         container = state.open()
         orders = _process_orders(process, state.filter, state.cgroups, die=True)
-        orders["enter"] = _CONTAINER
         if process.terminal:
             stdio = Stdio()
         try:
-            launched = launch("init", orders, stdio, (container,))
+            own = _cloning(stdio, container)
+            if own is None:
+                orders["enter"] = _CONTAINER
+                launched = launch("init", orders, stdio, (container,))
+            else:
+                with own:
+                    launched = own.launch(orders)
         finally:
             os.close(container)
         return Process(child=launched.pid, state=state, terminal=launched.terminal)
+
+
+def _cloning(stdio: Stdio, enter: int | None = None) -> Cloning | None:
+    """The quick way, where it is one."""
+    from lamina.runtime import fork
+
+    if not fork.is_possible():
+        return None
+    try:
+        return fork.Cloning(stdio, enter)
+    except OSError:
+        return None  # this host executes no memory
 
 
 def _process_orders(
