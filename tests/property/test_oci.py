@@ -143,3 +143,8 @@ def test_whatever_is_edited_is_valid(steps: list[tuple[bytes, bool, bool]], run:
     pointer = place.put(found.raw, found.media_type)
     assert validate(place, pointer) == []
     assert view.load(place, pointer).config == config
+
+
+@given(st.text("aZ09./:-@_[]", max_size=24))
+def test_a_plain_name_has_the_parts_that_the_grammar_finds(text: str) -> None:
+    assert reference._plain_parts(text) in (None, reference._parts(text))

@@ -5,11 +5,11 @@ A layer is read once; what was learnt is kept beside the store.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Sequence
 
 from lamina.errors import Corrupt, Denied
+from lamina.late import json
 from lamina.oci.digest import DiffID, Digest
 from lamina.values import dataclass
 

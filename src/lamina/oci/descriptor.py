@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from lamina.errors import Invalid
+from lamina.late import re
 from lamina.oci import platform as platforms
 from lamina.oci.digest import Digest
 from lamina.oci.document import BadDocument, Fields
+from lamina.oci.media_type import CONFIGS, INDEXES, MANIFESTS, OCI_LAYER, OCI_LAYER_GZIP
 from lamina.oci.platform import Platform
 from lamina.values import dataclass, field
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"  # RFC 6838, section 4.2
 _MEDIA_TYPE = f"{_NAME}/{_NAME}"
+_USUAL = INDEXES | MANIFESTS | CONFIGS | {OCI_LAYER, OCI_LAYER_GZIP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,9 @@ def read(fields: Fields) -> Descriptor:
 def read_media_type(fields: Fields, key: str) -> str | None:
     """The media type at `key`, None if absent (RFC 6838, section 4.2)."""
     text = fields.optional_text(key)
-    if text is not None and not re.fullmatch(_MEDIA_TYPE, text):
+    if text is None or text in _USUAL:
+        return text
+    if not re.fullmatch(_MEDIA_TYPE, text):
         raise fields.refuse(key, text[:80], 'a media type like "application/json"')
     return text
 

@@ -7,11 +7,11 @@ chain ID   names the tree that a stack of layers makes (config.md, "Layer ChainI
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from functools import cache
 
 from lamina.errors import Invalid, Unsupported
+from lamina.late import re
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:

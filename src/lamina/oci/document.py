@@ -6,12 +6,11 @@ A key that appears twice is refused, for readers disagree about which of the two
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from lamina.errors import Invalid
+from lamina.late import json, re
 
 MANIFEST_LIMIT = 4 << 20  # bytes (distribution-spec, "Pushing Manifests")
 CONFIG_LIMIT = 8 << 20  # bytes
@@ -76,7 +75,7 @@ def _load(raw: bytes, what: str, limit: int) -> object:
         raise BadDocument(f"{what} is not JSON: {error}") from None
     if raw.count(b"{") + raw.count(b"[") > DEPTH_LIMIT and _depth(found) > DEPTH_LIMIT:
         raise BadDocument(f"{what} nests deeper than {DEPTH_LIMIT} levels")
-    if re.search(rb"\\u[dD][89a-fA-F]", raw):
+    if b"\\u" in raw and re.search(rb"\\u[dD][89a-fA-F]", raw):
         _refuse_lone_surrogates(found, what)
     return found
 

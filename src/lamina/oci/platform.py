@@ -6,10 +6,10 @@ what every other tool answers by.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from lamina.errors import Invalid
+from lamina.late import re
 from lamina.oci.document import Fields
 from lamina.values import dataclass, replace
 

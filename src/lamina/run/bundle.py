@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from lamina.errors import Invalid
 from lamina.fs.mounts import RootPlan
+from lamina.late import json
 from lamina.oci import bundle as oci
 from lamina.oci.config import RunConfig
 from lamina.run.container import Container, MountPoint

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from lamina.errors import Corrupt
+from lamina.late import json
 from lamina.oci.digest import ChainID, Digest
 from lamina.run.mounts import MountKind, MountRequest
 from lamina.run.options import Options

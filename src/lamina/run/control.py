@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import _socket as socket  # which spares a command the enumerations and selectors of `socket`
 import array
-import json
 import os
 from pathlib import Path
 
 from lamina.errors import Unavailable
+from lamina.late import json
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:

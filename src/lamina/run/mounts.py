@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 
 from lamina.errors import Invalid, Unsupported
+from lamina.late import re
 from lamina.run.words import parse_size
 from lamina.values import dataclass, field
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 
 from lamina.errors import Invalid
+from lamina.late import re
 
 _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 

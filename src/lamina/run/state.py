@@ -5,11 +5,11 @@ creating ── created ── running ⇄ paused ── exited ── (running 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from enum import StrEnum
 
 from lamina.errors import Corrupt
+from lamina.late import json
 from lamina.run.owner import Owner, owner_from_json
 from lamina.values import dataclass, field, replace
 

@@ -11,13 +11,13 @@ container's image has at its target, owner and mode included, as in Docker.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from lamina.errors import NotFound
+from lamina.late import json
 from lamina.run.mounts import check_volume_name
 from lamina.values import dataclass
 

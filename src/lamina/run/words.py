@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from lamina.errors import Invalid, Unsupported
+from lamina.late import re
 from lamina.values import dataclass
 
 _SIZE = r"(?i:(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?)"

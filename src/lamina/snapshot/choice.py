@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from lamina.fs import mounts
 from lamina.fs.faults import told
 from lamina.fs.owner import Owner
 from lamina.fs.root import remove_at
+from lamina.late import json
 from lamina.snapshot import meta
 from lamina.snapshot.overlay import OverlaySnapshotter
 from lamina.snapshot.snapshotter import Snapshotter
@@ -216,7 +216,7 @@ def _remember(root: Path, found: Found) -> None:
 def _remembered(root: Path) -> Found | None:
     try:
         with open(root / "choice", encoding="utf-8") as file:
-            note = json.load(file)
+            note = json.loads(file.read())
         if note["for"] == _circumstances():
             return Found(str(note["overlay"]), str(note["erofs"]), bool(note["loop"]))
     except (OSError, ValueError, KeyError, TypeError):

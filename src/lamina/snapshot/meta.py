@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from functools import cache
 
 from lamina.errors import Corrupt
 from lamina.fs.owner import Owner, boot
+from lamina.late import json
 from lamina.oci.digest import ChainID, Digest
 from lamina.values import dataclass
 
@@ -34,7 +34,7 @@ class Meta:
         }
         aside = os.path.join(directory, f"{_NAME}.new")
         with open(aside, "w", encoding="ascii") as file:
-            json.dump(document, file)
+            file.write(json.dumps(document))
         os.rename(aside, os.path.join(directory, _NAME))
 
 

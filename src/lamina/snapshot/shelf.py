@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -25,7 +24,8 @@ from lamina.snapshot.meta import Meta
 from lamina.snapshot.snapshotter import DraftExists, InUse, NoSnapshot
 from lamina.values import replace
 
-_KEY = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}"
+_LONGEST_KEY = 201
+_BETWEEN = str.maketrans("", "", "_.-")  # what a key may have beside letters and digits
 # A layer that is not extracted (`snapshot.erofs`): its names and metadata, and its plain tar.
 IMAGE, DATA = "layer.erofs", "layer.tar"
 _PLACES = ("chains", "drafts", "new", "trash")
@@ -44,7 +44,8 @@ class Shelf:
         return f"{self.root}/chains/{name}"
 
     def draft_directory(self, key: str) -> str:
-        if not re.fullmatch(_KEY, key):
+        is_fit = key.isascii() and key[:1].isalnum() and key.translate(_BETWEEN).isalnum()
+        if not is_fit or len(key) > _LONGEST_KEY:
             raise Invalid(
                 f'"{key}" cannot name a draft', hint='use letters, digits, "_", "." and "-"'
             )

@@ -128,7 +128,7 @@ class Database:
         return connection
 
     def _connect(self) -> sqlite3.Connection:
-        import sqlite3
+        import _sqlite3 as sqlite3  # `sqlite3` itself brings `datetime` along
 
         connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -165,7 +165,7 @@ class Database:
     @contextmanager
     def _told(self) -> Iterator[None]:
         """SQLite's errors as our kinds."""
-        import sqlite3
+        import _sqlite3 as sqlite3  # `sqlite3` itself brings `datetime` along
 
         try:
             with told(str(self.path.parent)):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from lamina.errors import Conflict
 from lamina.fs import atomic, lock
 from lamina.fs.faults import told
+from lamina.late import json
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'  # image-layout.md, "oci-layout file"
 _DIRECTORIES = ("blobs/sha256", "ingest", "trash", "snapshots", "containers", "cache-mounts")

@@ -6,8 +6,6 @@ other tools see an OCI image layout (image-layout.md, "index.json file").
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from pathlib import Path
 from lamina.errors import Denied, Invalid, NotFound, Unavailable
 from lamina.fs import atomic, lock
 from lamina.fs.faults import told
+from lamina.late import json, re
 from lamina.oci import descriptor as descriptors
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 
 from lamina.errors import Invalid
+from lamina.late import json
 from lamina.oci.digest import DiffID, Digest, chain_ids
 from lamina.store.blobs import Blobs
 
