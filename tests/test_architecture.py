@@ -51,3 +51,15 @@ def test_a_command_imports_nothing_heavy(modules: str) -> None:
     script += "; print(*{*sys.modules} - before)"
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert sorted(set(out.stdout.split()) & set(HEAVY)) == []
+
+
+def test_a_container_s_run_needs_no_paths_and_no_expressions() -> None:
+    script = (
+        "import sys; before = {*sys.modules}; import lamina.cli.session, lamina.cli.containers,"
+        "lamina.run.lifecycle, lamina.run.create, lamina.run.monitor, lamina.runtime.native,"
+        "lamina.runtime.fork, lamina.engine.local, lamina.snapshot, lamina.store, lamina.run.exec;"
+        "print(*{*sys.modules} - before)"
+    )
+    words = [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {script}"]
+    out = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    assert sorted({"datetime", "json", "pathlib", "re", "sqlite3"} & set(out)) == []

@@ -328,7 +328,7 @@ def test_starting_again_keeps_files_and_log(box: Box) -> None:
 
 def test_a_paused_one_stands_still(box: Box) -> None:
     container = box.start("sh", "-c", "while :; do echo x; sleep 0.01; done")
-    log = box.ground.ledger.directory(container.id) / "log.json"
+    log = Path(box.ground.ledger.directory(container.id), "log.json")
     eventually(lambda: box.has_printed(container))
     lifecycle.pause(box.ground, container)
     assert box.state(container).status is Status.PAUSED
@@ -458,7 +458,7 @@ def test_what_a_power_cut_tore_is_swept(box: Box, name: str) -> None:
     container = box.create("true")
     ledger = box.ground.ledger
     ledger.change(container.id, lambda state: state.but(owner=state_owner()))
-    (ledger.directory(container.id) / name).write_bytes(b"\0\0\0")
+    Path(ledger.directory(container.id), name).write_bytes(b"\0\0\0")
     containers.listing(box.engine)
     assert container.id not in ledger.ids()
     assert container.draft_key not in box.ground.snapshotter().drafts()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 from lamina.build.cache import Made
 from lamina.build.graph import Graph
 from lamina.build.times import rfc3339
 from lamina.build.workshop import Trees, Workshop
+from lamina.late import json
 from lamina.oci import media_type
 from lamina.oci.config import History, ImageConfig
 from lamina.oci.descriptor import Descriptor

@@ -9,11 +9,11 @@ Three kinds of record, all in the store's database:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 
 from lamina.build.key import Key
 from lamina.errors import Invalid
+from lamina.late import json
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import ChainID, DiffID, Digest
 from lamina.store import Store

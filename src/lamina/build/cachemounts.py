@@ -10,7 +10,6 @@ steps share one exactly when they mean the same (BuildKit does likewise).
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,6 +20,7 @@ from lamina.build.graph import CacheMount
 from lamina.build.workshop import Trees, Workshop
 from lamina.errors import Unavailable
 from lamina.fs import lock
+from lamina.late import json
 from lamina.oci.digest import Digest
 
 _MOST = 64  # private copies of one cache at once

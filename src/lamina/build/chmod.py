@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from lamina.errors import Invalid
+from lamina.late import re
 from lamina.values import dataclass
 
 _WHO = {"u": 0o4700, "g": 0o2070, "o": 0o0007, "a": 0o6777}

@@ -6,7 +6,6 @@ share an encoding. Modification times are never a part, nor is anything that uma
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Sequence
 
@@ -22,6 +21,7 @@ from lamina.build.graph import (
     TmpfsMount,
     WorkdirOp,
 )
+from lamina.late import json
 from lamina.oci.digest import ChainID, Digest
 from lamina.values import dataclass, field
 

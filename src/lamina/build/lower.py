@@ -6,9 +6,7 @@ that tools which read `docker history` find what they know, the "# buildkit" mar
 
 from __future__ import annotations
 
-import json
 import posixpath
-import re
 from collections.abc import Mapping
 
 from lamina.build.copying import CopySpec, check
@@ -50,6 +48,7 @@ from lamina.dockerfile.instructions import (
 from lamina.dockerfile.source import Span
 from lamina.dockerfile.stages import Stage
 from lamina.errors import Invalid, Unsupported
+from lamina.late import json, re
 from lamina.oci.config import Healthcheck as HealthcheckConfig
 from lamina.oci.config import RunConfig
 from lamina.oci.platform import Platform

@@ -7,13 +7,13 @@ A report is made of the build's events alone. Kept in the store's database:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from enum import StrEnum
 
 from lamina.build.events import Event, Finished, Missed, Started
 from lamina.build.graph import Graph, Step, StepTree
 from lamina.build.key import Difference
+from lamina.late import json
 from lamina.oci.digest import Digest
 from lamina.store import Store
 from lamina.values import dataclass, field

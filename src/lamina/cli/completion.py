@@ -5,11 +5,10 @@ A script knows every command and flag by itself, and asks `lamina` only for name
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lamina.cli.command import Args, Command, Kind
 from lamina.cli.commands import ENTRIES, GROUPS, Entry, load, members
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.engine import Engine
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,6 +12,7 @@ from lamina.cli.command import Args
 from lamina.cli.listing import Listing, configured
 from lamina.cli.table import shorten, visible
 from lamina.errors import NotFound
+from lamina.late import json, re
 from lamina.run.state import State, Status
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time

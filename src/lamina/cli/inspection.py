@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from lamina.cli.command import Args, Command, Flag, Kind
 from lamina.cli.images import PLATFORM, familiar, platform_of
 from lamina.cli.template.values import Map, Value, to_json
 from lamina.errors import Error, NotFound
+from lamina.late import json
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.engine import Engine
     from lamina.image.view import Image

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from lamina.cli import units
 from lamina.cli.command import Args, Command, Flag, Kind
@@ -14,6 +13,7 @@ from lamina.cli.table import shorten, visible
 from lamina.image.instruction import instruction
 from lamina.layer import whiteout
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.cli.template.values import Value
     from lamina.engine import Engine

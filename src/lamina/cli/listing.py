@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 
 from lamina.cli.command import Flag
 from lamina.cli.table import render
 from lamina.cli.template.values import Value, go_string, to_json
+from lamina.late import json
 from lamina.values import dataclass
 
 FORMAT = Flag(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from lamina.cli.command import Args, Command, Flag, Kind
 from lamina.errors import Denied, Invalid, Unsupported
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.engine import Engine
     from lamina.engine.remotes import Remotes

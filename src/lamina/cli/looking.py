@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from lamina.cli import units
 from lamina.cli.command import Args, Command, Flag, Kind
@@ -17,6 +16,7 @@ from lamina.errors import Invalid, NotFound
 from lamina.image.instruction import instruction
 from lamina.values import replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.analysis import Difference, Step, Unseen
     from lamina.analysis.budget import Budget

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import TYPE_CHECKING
 
 from lamina.cli.command import Args, Command, Flag, Kind
 from lamina.cli.images import PLATFORM, each, platform_of
 from lamina.errors import Invalid, Unsupported
+from lamina.late import json
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.engine import Engine
     from lamina.oci.descriptor import Descriptor

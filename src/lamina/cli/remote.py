@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lamina.cli.command import Args, Command, Flag, Kind
 from lamina.cli.images import PLATFORM, platform_of
 from lamina.cli.listing import FORMAT, Listing
 from lamina.cli.shipping import ALL_PLATFORMS, JOBS, PROGRESS, QUIET, jobs, shown
 from lamina.cli.table import visible
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.engine import Engine
 

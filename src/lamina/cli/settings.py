@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from lamina.engine import Settings
 from lamina.errors import Invalid
@@ -17,13 +16,18 @@ if TYPE_CHECKING:
 def from_environment(environment: Mapping[str, str], *, root: str | None = None) -> Settings:
     """What the environment says, with `root` (the flag) before it."""
     return Settings(
-        root=Path(root or environment.get("LAMINA_ROOT") or _usual_root(environment)).absolute(),
+        root=_absolute(root or environment.get("LAMINA_ROOT") or _usual_root(environment)),
         snapshotter=environment.get("LAMINA_SNAPSHOTTER") or None,
         runtime=environment.get("LAMINA_RUNTIME") or "native",
         platform=environment.get("DOCKER_DEFAULT_PLATFORM") or None,
         remote=lambda: _remote(environment),
         source_date_epoch=_epoch(environment.get("SOURCE_DATE_EPOCH")),
     )
+
+
+def _absolute(path: str) -> str:
+    """As `Path.absolute`: ".." stays, for what is before it may be a link."""
+    return os.path.join(os.getcwd(), path)
 
 
 def _remote(environment: Mapping[str, str]) -> RemoteSettings:
@@ -51,5 +55,5 @@ def _epoch(text: str | None) -> int | None:
 def _usual_root(environment: Mapping[str, str]) -> str:
     if os.geteuid() == 0:
         return "/var/lib/lamina"
-    home = environment.get("XDG_DATA_HOME") or str(Path("~/.local/share").expanduser())
+    home = environment.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     return f"{home}/lamina"

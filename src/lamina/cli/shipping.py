@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from lamina.cli.command import Args, Command, Flag, Kind
 from lamina.cli.images import PLATFORM, platform_of
 from lamina.cli.transfers import Shown, choose
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.engine import Engine
     from lamina.engine.shipping import Got, Tell

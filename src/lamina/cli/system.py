@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from lamina.cli import units
 from lamina.cli.command import Args, Command, Flag, Kind
@@ -14,6 +13,7 @@ from lamina.cli.images import familiar
 from lamina.cli.listing import FORMAT, Listing
 from lamina.errors import Denied
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.cli.template.values import Value
     from lamina.engine import Engine

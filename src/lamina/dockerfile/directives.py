@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from lamina.dockerfile.source import Span
 from lamina.dockerfile.text import SPACE
 from lamina.errors import Invalid
+from lamina.late import re
 from lamina.values import dataclass
 
 NAMES = frozenset(("syntax", "escape", "check"))

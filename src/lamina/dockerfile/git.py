@@ -7,12 +7,12 @@ https://host/path.git?branch=main&subdir=app&checksum=…  (also tag, ref, submo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from lamina.dockerfile.numbers import parse_bool
 from lamina.dockerfile.text import did_you_mean
 from lamina.errors import Invalid
+from lamina.late import re
 from lamina.values import dataclass, replace
 
 # Compiled when they are first used: a Dockerfile seldom names a repository.

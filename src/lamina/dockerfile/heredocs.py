@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from lamina.dockerfile.instructions import Heredoc
 from lamina.dockerfile.words import WordError, expand_to_words
+from lamina.late import re
 
 _MARK = re.compile(r"(\d*)<<(-?)[\t\n\f\r ]*([^<]*)", re.ASCII)
 _LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)

@@ -7,11 +7,11 @@ matches takes everything below along. Patterns are asked in order; one after `!`
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable, Iterable
 
 from lamina.dockerfile.text import SPACE
 from lamina.errors import Invalid
+from lamina.late import re
 from lamina.values import dataclass, field
 
 _CLASSES = {

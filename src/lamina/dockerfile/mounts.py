@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from enum import StrEnum
 
 from lamina.dockerfile.numbers import parse_bool, parse_size
 from lamina.dockerfile.text import did_you_mean
 from lamina.errors import Invalid
+from lamina.late import re
 from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time

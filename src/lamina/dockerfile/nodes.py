@@ -5,8 +5,6 @@ The cuts are those of BuildKit's parser, whose nodes these are.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 
 from lamina.dockerfile.heredocs import marks_of
@@ -14,6 +12,7 @@ from lamina.dockerfile.instructions import Heredoc
 from lamina.dockerfile.lines import Lines, LogicalLine
 from lamina.dockerfile.text import BLANKS, SPACE
 from lamina.errors import Invalid
+from lamina.late import json, re
 from lamina.values import dataclass, replace
 
 _SURROGATE = r"[\ud800-\udfff]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from lamina.dockerfile.directives import Directive
@@ -13,6 +12,7 @@ from lamina.dockerfile.source import DockerfileErrors, Fault, Source, Span, Warn
 from lamina.dockerfile.stages import Stage
 from lamina.dockerfile.typed import type_node
 from lamina.errors import Invalid
+from lamina.late import re
 from lamina.values import dataclass, replace
 
 _SURROGATE = re.compile(r"[\udc80-\udcff]")

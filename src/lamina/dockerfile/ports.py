@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from lamina.errors import Invalid
+from lamina.late import re
 
 _PROTOCOLS = frozenset(("tcp", "udp", "sctp"))
 _NUMBER = re.compile(r"[0-9]+")

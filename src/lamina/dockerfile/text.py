@@ -6,8 +6,9 @@ Python's `str.isspace` also counts U+001C to U+001F.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+
+from lamina.late import re
 
 SPACE = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from lamina.dockerfile import instructions as ins
@@ -13,6 +12,7 @@ from lamina.dockerfile.request import Refused, Request, read_flags
 from lamina.dockerfile.source import Fault, Source, Warning
 from lamina.dockerfile.text import SPACE, did_you_mean
 from lamina.errors import Invalid
+from lamina.late import re
 from lamina.values import replace
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time

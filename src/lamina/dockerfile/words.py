@@ -14,11 +14,11 @@ A pattern knows `*`, `?` and an escape before either (BuildKit, "Dockerfile refe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from lamina.dockerfile.patterns import WordError, pattern_to_regex, reverse_pattern
 from lamina.dockerfile.text import SPACE
+from lamina.late import re
 from lamina.values import dataclass
 
 __all__ = ["Expansion", "WordError", "examine", "expand", "expand_to_words", "used_names"]

@@ -37,7 +37,7 @@ def ground_of(engine: Engine) -> Ground:
     from lamina.run.ground import Ground
 
     return Ground(
-        root=engine.root,
+        root=engine.directory,
         snapshotter=lambda: engine.snapshotter,
         runtime=lambda name: engine.runtime(name),
     )

@@ -5,8 +5,8 @@ Nothing is made before it is asked for, so that a command pays only for what it 
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
-from pathlib import Path
 
 from lamina.errors import Denied
 from lamina.values import dataclass
@@ -15,6 +15,7 @@ TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import ExitStack
+    from pathlib import Path
     from types import TracebackType
     from typing import Any, BinaryIO
 
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 class Settings:
     """What the caller chose; the library itself reads no environment."""
 
-    root: Path  # the store: blobs, names, snapshots, containers
+    root: Path | str  # the store: blobs, names, snapshots, containers
     snapshotter: str | None = None  # "erofs", "overlay", "copying"; None: the best that works
     runtime: str = "native"
     platform: str | None = None  # of images, when a command does not say; None: this machine's
@@ -86,14 +87,21 @@ class Engine:
         if remotes is not None:
             remotes.close()
 
-    @property
+    @cached_property
     def root(self) -> Path:
-        return self.settings.root
+        from pathlib import Path
+
+        return Path(self.settings.root)
+
+    @property
+    def directory(self) -> str:
+        """The root as text, for commands that live shorter than the import of `pathlib` takes."""
+        return os.fspath(self.settings.root)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was ever kept here: there is no store yet, and none need be made."""
-        return not (self.root / "oci-layout").exists()
+        return not os.path.exists(f"{self.directory}/oci-layout")
 
     @cached_property
     def store(self) -> Store:
@@ -101,10 +109,10 @@ class Engine:
         from lamina.store import Store
 
         try:
-            return Store.open(self.root)
+            return Store.open(self.directory)
         except PermissionError as error:
             raise Denied(
-                f'the store "{self.root}" cannot be opened by this user',
+                f'the store "{self.directory}" cannot be opened by this user',
                 hint="point LAMINA_ROOT at a directory of your own, or run as root",
             ) from error
 
@@ -113,7 +121,7 @@ class Engine:
         """The chosen snapshotter, or the best that this kernel and file system can do."""
         from lamina.snapshot import choose
 
-        return choose(self.root / "snapshots", wanted=self.settings.snapshotter)
+        return choose(f"{self.directory}/snapshots", wanted=self.settings.snapshotter)
 
     def runtime(self, name: str | None = None) -> Runtime:
         """The runtime called `name`: native, or any crun or runc that is installed."""
@@ -130,7 +138,7 @@ class Engine:
         """See that the tree of these layers, bottom first, is a snapshot here, and name it."""
         from lamina.engine.trees import unpack
 
-        return unpack(self.store, self.snapshotter, layers, locks=self.root / "locks")
+        return unpack(self.store, self.snapshotter, layers, locks=f"{self.directory}/locks")
 
     def build(self, request: BuildRequest, listen: Listener, stdout: BinaryIO) -> Built:
         """Build an image; see `lamina.engine.building`. `stdout` is for outputs to "-"."""
@@ -161,7 +169,7 @@ class Engine:
         """What containers stand on."""
         from lamina.run.ground import Ground
 
-        return Ground(self.root, lambda: self.snapshotter, self.runtime)
+        return Ground(self.directory, lambda: self.snapshotter, self.runtime)
 
     @cached_property
     def platform(self) -> Platform:
@@ -385,5 +393,5 @@ class Engine:
             from lamina.store import NoImage
 
             raise NoImage(
-                f'no image "{texts[0]}" here', hint=f'there is no store in "{self.root}" yet'
+                f'no image "{texts[0]}" here', hint=f'there is no store in "{self.directory}" yet'
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from lamina.errors import Invalid, NotFound
 from lamina.image import fetch, select, view
@@ -16,7 +15,10 @@ from lamina.oci.manifest import Index
 from lamina.transfer.copy import copy
 from lamina.values import replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from typing import Any
+
     from lamina.engine.engine import Engine
     from lamina.oci.reference import Reference
     from lamina.remote.repository import Repository

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lamina.build import report as reports
 from lamina.build.foresee import Reads, reads, rebuilt
@@ -16,6 +15,7 @@ from lamina.errors import Error, NotFound
 from lamina.lint.measured import Measured
 from lamina.values import dataclass, replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.build.context import Context
     from lamina.build.graph import Graph

@@ -14,7 +14,6 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from lamina.engine import local
 from lamina.errors import Invalid, NotFound, Unsupported
@@ -25,6 +24,7 @@ from lamina.oci.descriptor import Descriptor
 from lamina.oci.reference import Reference
 from lamina.values import dataclass, replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.engine.engine import Engine
     from lamina.oci.platform import Platform

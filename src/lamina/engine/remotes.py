@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lamina.errors import Invalid
 from lamina.oci import reference as references
@@ -20,6 +19,7 @@ from lamina.remote.session import Session
 from lamina.remote.settings import RemoteSettings
 from lamina.remote.transport import Options, Transport
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.remote.hosts import Endpoint
 

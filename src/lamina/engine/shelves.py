@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from lamina import analysis
 from lamina.engine import contents, local
@@ -13,6 +11,7 @@ from lamina.engine.sight import local as local_sight
 from lamina.errors import Corrupt, Error, Invalid, NotFound, Unsupported
 from lamina.image import fetch, select
 from lamina.image.view import Image
+from lamina.late import json
 from lamina.oci import media_type as types
 from lamina.oci import platform as platforms
 from lamina.oci import reference as references
@@ -22,6 +21,7 @@ from lamina.oci.document import MANIFEST_LIMIT
 from lamina.oci.manifest import Index, Manifest
 from lamina.serve.web.shelf import Document, Group, Referrer, Sheet, Sight, Tagged
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.engine.engine import Engine
     from lamina.image.stack import Node, Stack

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
 
 from lamina.engine import layers
 from lamina.errors import Error, Invalid, NotFound
@@ -16,6 +15,7 @@ from lamina.oci.reference import Reference
 from lamina.transfer.known import Known
 from lamina.values import dataclass
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.engine.engine import Engine
     from lamina.image.view import Image

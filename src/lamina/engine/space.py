@@ -6,13 +6,13 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lamina.engine import layers, local
 from lamina.errors import Conflict, NotFound
 from lamina.oci.digest import Digest
 from lamina.values import dataclass, replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.engine.engine import Engine
     from lamina.engine.local import Local, Use
@@ -157,7 +157,7 @@ def _prune_volumes(ground: Ground) -> int:
     freed = 0
     for name in volumes.names(ground.volumes):
         if name not in used and volumes.read(ground.volumes, name).anonymous:
-            freed += disk_size(ground.volumes / name)
+            freed += disk_size(Path(ground.volumes, name))
             volumes.remove(ground.volumes, name)
     return freed
 

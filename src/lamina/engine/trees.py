@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from lamina.engine.layers import keep
 from lamina.errors import Corrupt
@@ -14,6 +13,8 @@ from lamina.snapshot import unpack as unpack_snapshot
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lamina.layer.apply import Applied
     from lamina.snapshot.snapshotter import Snapshotter
     from lamina.store import Store
@@ -24,7 +25,7 @@ def unpack(
     snapshotter: Snapshotter,
     layers: Sequence[tuple[Descriptor, DiffID]],
     *,
-    locks: Path,
+    locks: Path | str,
 ) -> ChainID | None:
     """See that the tree of these layers, bottom first, is a snapshot here, and name it.
 
@@ -34,7 +35,7 @@ def unpack(
     chains = chain_ids([diff_id for _, diff_id in layers])
     if not chains or snapshotter.has(chains[-1]):
         return chains[-1] if chains else None
-    with lock.exclusive(locks / "unpack"):
+    with lock.exclusive(f"{locks}/unpack"):
         parent: ChainID | None = None
         for (descriptor, diff_id), chain in zip(layers, chains, strict=True):
             if not snapshotter.has(chain):

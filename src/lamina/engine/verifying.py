@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lamina.build.events import Event, Finished, Listener
 from lamina.build.foresee import reads
@@ -20,6 +19,7 @@ from lamina.image import view
 from lamina.lint.dependencies import is_list
 from lamina.values import dataclass, replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.analysis import Difference, Setting
     from lamina.build import Built

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from itertools import count
-from pathlib import Path
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _serial = count()
 
@@ -15,8 +18,9 @@ def write(path: Path | str, data: bytes, mode: int = 0o644) -> None:
     Readers see the old content or the new, never a part. What is left aside by a crash is named
     ".<name>.<pid>.<serial>.aside" and may be removed once that process is gone.
     """
-    path = Path(path)
-    aside = path.parent / f".{path.name}.{os.getpid()}.{next(_serial)}.aside"
+    directory, name = os.path.split(path)
+    directory = directory or "."
+    aside = f"{directory}/.{name}.{os.getpid()}.{next(_serial)}.aside"
     fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -32,7 +36,7 @@ def write(path: Path | str, data: bytes, mode: int = 0o644) -> None:
         except FileNotFoundError:
             pass
         raise
-    sync_directory(path.parent)
+    sync_directory(directory)
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:

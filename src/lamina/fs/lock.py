@@ -8,9 +8,12 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from lamina.errors import Unavailable
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PAUSE = 0.02  # seconds between two tries of a wait that may end
 

@@ -10,19 +10,22 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from lamina.errors import Denied, Invalid, NotFound, Unavailable, Unsupported
 from lamina.fs import detached
 from lamina.values import dataclass
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Erofs:
     """An EROFS image that holds names and metadata, and the file that holds the data; read-only."""
 
-    image: Path
-    data: Path
+    image: Path | str
+    data: Path | str
     by_loop: bool = False  # by loop devices, for kernels that mount it from no file (before 6.12)
 
 
@@ -30,16 +33,16 @@ class Erofs:
 class Overlay:
     """An overlayfs of trees; read-only without `upper` (kernel, filesystems/overlayfs)."""
 
-    lower: tuple[Path | Erofs, ...]  # topmost first
-    upper: Path | None = None
-    work: Path | None = None  # empty, on the file system of `upper`
+    lower: tuple[Path | str | Erofs, ...]  # topmost first
+    upper: Path | str | None = None
+    work: Path | str | None = None  # empty, on the file system of `upper`
 
 
 @dataclass(frozen=True, slots=True)
 class Bind:
     """One directory as it is."""
 
-    source: Path
+    source: Path | str
     read_only: bool = False
 
 
@@ -58,7 +61,7 @@ class MountUnsupported(Unsupported):
     """This kernel, or the file system below, cannot mount the plan."""
 
 
-def attach(plan: RootPlan, target: Path) -> None:
+def attach(plan: RootPlan, target: Path | str) -> None:
     """Mount `plan` on the existing directory `target`, in the caller's mount namespace.
 
     The caller has a private one, or wants the host's table to change.
@@ -93,13 +96,11 @@ def reduced(plan: RootPlan) -> RootPlan:
     if (plan.upper is None) != (plan.work is None):
         raise Invalid('an overlay needs "upper" and "work" together, or neither')
     if plan.upper is None:
-        match plan.lower:
-            case ():
-                raise Invalid("an overlay needs at least one directory")
-            case (Erofs() as single,):
-                return single
-            case (Path() as single,):
-                return Bind(single, read_only=True)
+        if not plan.lower:
+            raise Invalid("an overlay needs at least one directory")
+        if len(plan.lower) == 1:
+            single = plan.lower[0]
+            return single if isinstance(single, Erofs) else Bind(single, read_only=True)
     elif not plan.lower:
         return Bind(plan.upper)
     return plan
@@ -114,7 +115,7 @@ def _mounted(plan: RootPlan, *, opening: bool = False) -> int:
             return detached.erofs(image(plan))
         except OSError as error:
             raise _refusal(error, f'mounting "{plan.image}"') from error
-    lower = [os.fspath(each) if isinstance(each, Path) else image(each) for each in plan.lower]
+    lower = [image(each) if isinstance(each, Erofs) else os.fspath(each) for each in plan.lower]
     upper = None if plan.upper is None else os.fspath(plan.upper)
     work = None if plan.work is None else os.fspath(plan.work)
     try:
@@ -128,7 +129,7 @@ def image(plan: Erofs) -> detached.Image:
     return os.path.abspath(plan.image), os.path.abspath(plan.data), plan.by_loop
 
 
-def lowers(plan: RootPlan) -> tuple[Path | Erofs, ...]:
+def lowers(plan: RootPlan) -> tuple[Path | str | Erofs, ...]:
     """What an overlay has below its upper directory to show the tree of `plan`, read-only there."""
     if isinstance(plan, Overlay):
         return plan.lower

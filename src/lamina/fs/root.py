@@ -11,9 +11,12 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from lamina.fs.syscalls import openat2
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _LINKS = 40  # as many as the kernel follows in one resolution (path_resolution(7))
 _RESOLVE_IN_ROOT = 0x10

@@ -50,7 +50,9 @@ class Change:
         return self.tree.open(self.path)
 
 
-def upper_changes(upper: Path | int, *, lower: Path | int | None = None) -> Iterator[Change]:
+def upper_changes(
+    upper: Path | str | int, *, lower: Path | str | int | None = None
+) -> Iterator[Change]:
     """The changes that an overlayfs upper directory holds (Linux, filesystems/overlayfs.rst).
 
     `lower` is the merged tree below it, where there is one: with it ADDED is told from MODIFIED,
@@ -61,7 +63,7 @@ def upper_changes(upper: Path | int, *, lower: Path | int | None = None) -> Iter
     yield from _Upper(tree, below).changes()
 
 
-def tree_changes(lower: Path | int | None, tree: Path | int) -> Iterator[Change]:
+def tree_changes(lower: Path | str | int | None, tree: Path | str | int) -> Iterator[Change]:
     """The changes that make `tree` out of `lower` (None: out of nothing), by comparing the two.
 
     Files are the same if their metadata is, and their content where the modification time is of

@@ -7,10 +7,10 @@ of memory this way, where a list of entries would take 600.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from lamina.errors import Corrupt
+from lamina.late import json
 from lamina.layer.compress import zstd_module
 from lamina.layer.entry import Entry, EntryType
 from lamina.oci.digest import Digest

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from pathlib import Path
 
 from lamina.errors import Invalid
 from lamina.fs.mounts import RootPlan
@@ -21,6 +20,10 @@ from lamina.run.options import Options
 from lamina.runtime import command
 from lamina.runtime.accounts import read_accounts
 from lamina.runtime.host import check_rights, look
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    pass
 
 _PERIOD = 100_000  # microseconds, Docker's for --cpus
 _OPPOSITES = (
@@ -87,13 +90,13 @@ def _mounts(ground: Ground, container: Container) -> Iterable[command.AnyMount]:
             case MountKind.BIND:
                 yield command.BindMount(
                     mount.target,
-                    Path(mount.source),
+                    mount.source,
                     read_only=mount.read_only,
                     recursive=mount.recursive,
                     propagation=mount.propagation or "rprivate",
                 )
             case MountKind.VOLUME:
-                source = Path(volume_path(ground, container, mount))
+                source = volume_path(ground, container, mount)
                 yield command.BindMount(mount.target, source, read_only=mount.read_only)
             case MountKind.TMPFS:
                 yield command.TmpfsMount(mount.target, options=_tmpfs_options(mount))
@@ -106,7 +109,7 @@ def _own_files(ground: Ground, container: Container) -> Iterable[command.BindMou
     for name, target in FILES.items():
         if "/etc" not in taken and target not in taken:
             read_only = container.options.read_only
-            yield command.BindMount(target, directory / name, read_only=read_only)
+            yield command.BindMount(target, f"{directory}/{name}", read_only=read_only)
 
 
 def _tmpfs_options(mount: MountPoint) -> tuple[str, ...]:
@@ -160,20 +163,22 @@ def _device(here: str, there: str) -> oci.Device:
     )
 
 
-def write_created(directory: Path, created: Iterable[str]) -> None:
+def write_created(directory: str, created: Iterable[str]) -> None:
     """Keep the mount points that were made in the writable layer; they are nobody's change."""
     paths = sorted({*read_created(directory), *created})
     if paths:
         data = json.dumps(paths).encode()
-        aside = directory / "mountpoints.json.new"
-        aside.write_bytes(data)
-        os.rename(aside, directory / "mountpoints.json")
+        aside = f"{directory}/mountpoints.json.new"
+        with open(aside, "wb") as file:
+            file.write(data)
+        os.rename(aside, f"{directory}/mountpoints.json")
 
 
-def read_created(directory: Path) -> list[str]:
+def read_created(directory: str) -> list[str]:
     """The absolute paths that `write_created` kept; none if nothing was made."""
     try:
-        paths: list[str] = json.loads((directory / "mountpoints.json").read_bytes())
+        with open(f"{directory}/mountpoints.json", "rb") as file:
+            paths: list[str] = json.loads(file.read())
     except FileNotFoundError:
         return []
     return paths

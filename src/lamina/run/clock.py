@@ -5,10 +5,10 @@ An instant is an int: nanoseconds since 1970, UTC.
 
 from __future__ import annotations
 
-import re
 import time
 
 from lamina.errors import Invalid
+from lamina.late import re
 
 ZERO = "0001-01-01T00:00:00Z"  # Go's zero time: "has not happened"
 
@@ -21,8 +21,8 @@ _UNITS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
-_PART = re.compile(r"([0-9]*\.?[0-9]+|[0-9]+\.)(ns|us|µs|ms|s|m|h)")
-_INSTANT = re.compile(
+_PART = r"([0-9]*\.?[0-9]+|[0-9]+\.)(ns|us|µs|ms|s|m|h)"
+_INSTANT = (
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?)?"
     r"([Zz]|[+-]\d\d:?\d\d)?"
 )
@@ -39,7 +39,7 @@ def timestamp(instant: int | None) -> str:
 def parse_duration(text: str) -> int:
     """Nanoseconds of a Go duration such as "1h30m" or "1.5s"; Invalid if it is not one."""
     total, position = 0.0, 0
-    for part in _PART.finditer(text):
+    for part in re.finditer(_PART, text):
         if part.start() != position:
             break
         total += float(part[1]) * _UNITS[part[2]]
@@ -57,7 +57,7 @@ def parse_instant(text: str, *, now: int) -> int:
     if re.fullmatch(r"\d+(?:\.\d{1,9})?", text):
         whole, _, fraction = text.partition(".")
         return int(whole) * 1_000_000_000 + int(fraction.ljust(9, "0") or 0)
-    match = _INSTANT.fullmatch(text)
+    match = re.fullmatch(_INSTANT, text)
     if not match:
         try:
             return now - parse_duration(text)

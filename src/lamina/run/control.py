@@ -17,13 +17,13 @@ from __future__ import annotations
 import _socket as socket  # which spares a command the enumerations and selectors of `socket`
 import array
 import os
-from pathlib import Path
 
 from lamina.errors import Unavailable
 from lamina.late import json
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any
 
 NAME = "control"
@@ -54,7 +54,7 @@ def pair() -> tuple[Conversation, Conversation]:
     return Conversation(ends[0].detach()), Conversation(ends[1].detach())
 
 
-def listen(directory: Path) -> Conversation:
+def listen(directory: Path | str) -> Conversation:
     """The watcher's socket in a container's directory; one left by a dead watcher is replaced."""
     listener = Conversation()
     fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -72,15 +72,15 @@ def listen(directory: Path) -> Conversation:
     return listener
 
 
-def forget(directory: Path) -> None:
+def forget(directory: Path | str) -> None:
     """Remove the socket, so that nobody waits for a watcher that is about to end."""
     try:
-        os.unlink(directory / NAME)
+        os.unlink(f"{directory}/{NAME}")
     except FileNotFoundError:
         pass
 
 
-def connect(directory: Path) -> Conversation:
+def connect(directory: Path | str) -> Conversation:
     """A conversation with the watcher; Unavailable if nobody watches."""
     client = Conversation()
     try:

@@ -183,7 +183,7 @@ def _fill(ground: Ground, container: Container, volume: volumes.Volume, target: 
 
 def volume_path(ground: Ground, container: Container, mount: MountPoint) -> str:
     """Where a volume's content is on this host, its subpath included."""
-    data = str(ground.volumes / mount.name / "_data")
+    data = f"{ground.volumes}/{mount.name}/_data"
     for request in container.options.mounts:
         if request.target == mount.target and request.subpath:
             return _below(data, request.subpath)

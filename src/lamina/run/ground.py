@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from lamina.oci.digest import ChainID, Digest
 from lamina.run.ledger import Ledger
@@ -12,6 +11,8 @@ from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lamina.oci.config import ImageConfig
     from lamina.runtime.container import Runtime
     from lamina.snapshot.snapshotter import Snapshotter
@@ -21,19 +22,19 @@ if TYPE_CHECKING:
 class Ground:
     """Where containers are kept, how their trees are made, and who executes them."""
 
-    root: Path  # the store's
+    root: Path | str  # the store's
     snapshotter: Callable[[], Snapshotter]  # made at the first use
     runtime: Callable[[str], Runtime]  # by name
     clock: Callable[[], int] = time.time_ns
 
     @property
     def ledger(self) -> Ledger:
-        return Ledger(self.root / "containers")
+        return Ledger(f"{self.root}/containers")
 
     @property
-    def volumes(self) -> Path:
+    def volumes(self) -> str:
         """The directory of local volumes."""
-        return self.root / "volumes"
+        return f"{self.root}/volumes"
 
 
 @dataclass(frozen=True, slots=True)

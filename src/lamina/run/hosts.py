@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from lamina.run.options import Options
 from lamina.runtime.network import Resolver, host_file, hosts_file, resolv_file
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from pathlib import Path
+
 FILES = {"hosts": "/etc/hosts", "hostname": "/etc/hostname", "resolv.conf": "/etc/resolv.conf"}
 
 
-def write_files(directory: Path, options: Options, hostname: str) -> None:
+def write_files(directory: Path | str, options: Options, hostname: str) -> None:
     """Make the three files in the container's directory; they are mounted from there."""
     for name, content in (
         ("hosts", hosts(options, hostname)),
@@ -19,7 +22,7 @@ def write_files(directory: Path, options: Options, hostname: str) -> None:
         ("resolv.conf", resolv_conf(options)),
     ):
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        descriptor = os.open(directory / name, flags, 0o644)
+        descriptor = os.open(f"{directory}/{name}", flags, 0o644)
         try:
             os.fchmod(descriptor, 0o644)
             os.write(descriptor, content)

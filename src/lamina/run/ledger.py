@@ -18,7 +18,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from lamina.errors import Conflict, Corrupt, NotFound
 from lamina.fs.atomic import write_all
@@ -28,18 +27,22 @@ from lamina.run.names import check_name, random_name
 from lamina.run.state import State
 from lamina.run.state import decode as decode_state
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _HEX = frozenset("0123456789abcdef")
 
 
 class Ledger:
     """Containers by ID and by name. Every method is safe beside other processes."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path | str) -> None:
         self.root = str(root)
 
-    def directory(self, id: str) -> Path:
+    def directory(self, id: str) -> str:
         """Where the container's own files are."""
-        return Path(self.root, id)
+        return f"{self.root}/{id}"
 
     def add(self, make: Callable[[str], Container], state: State, name: str | None) -> Container:
         """Take a name (a random one for None) and write the record that `make(name)` gives.

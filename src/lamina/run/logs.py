@@ -8,12 +8,12 @@ Bytes that are not UTF-8 are kept too, as lone surrogate escapes (Docker loses t
 
 from __future__ import annotations
 
-import json
 import os
+from _json import encode_basestring_ascii as quote  # what `json` uses, and need not be there for
 from collections import deque
 from collections.abc import Callable, Iterator
-from json.encoder import encode_basestring_ascii as quote  # C speed where Python has it
 
+from lamina.late import json
 from lamina.run.clock import timestamp
 from lamina.values import dataclass
 

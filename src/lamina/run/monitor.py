@@ -184,4 +184,4 @@ class Watcher:
     def _open_log(self) -> LogWriter | None:
         if self.container.options.log_driver == "none":
             return None
-        return LogWriter(str(self.directory / "log.json"), self.ground.clock)
+        return LogWriter(f"{self.directory}/log.json", self.ground.clock)

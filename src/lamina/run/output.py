@@ -39,5 +39,5 @@ def records(
             return False
         return state.is_running or state.owner is not None
 
-    path = str(ground.ledger.directory(container.id) / "log.json")
+    path = f"{ground.ledger.directory(container.id)}/log.json"
     return read_log(path, since=since, until=until, tail=tail, follow=more if follow else None)

@@ -19,7 +19,7 @@ def inspected(ground: Ground, container: Container, state: State) -> dict[str, A
     """The JSON document, in Docker's order; what Lamina does not have is left out."""
     directory = ground.ledger.directory(container.id)
     options = container.options
-    log = directory / "log.json"
+    log = f"{directory}/log.json"
     return {
         "Id": container.id,
         "Created": timestamp(container.created),
@@ -27,10 +27,10 @@ def inspected(ground: Ground, container: Container, state: State) -> dict[str, A
         "Args": list(container.args[1:]),
         "State": _state(state),
         "Image": str(container.image_id),
-        "ResolvConfPath": str(directory / "resolv.conf"),
-        "HostnamePath": str(directory / "hostname"),
-        "HostsPath": str(directory / "hosts"),
-        "LogPath": str(log) if options.log_driver == "json-file" else "",
+        "ResolvConfPath": f"{directory}/resolv.conf",
+        "HostnamePath": f"{directory}/hostname",
+        "HostsPath": f"{directory}/hosts",
+        "LogPath": log if options.log_driver == "json-file" else "",
         "Name": f"/{container.name}",
         "RestartCount": 0,
         "Driver": ground.snapshotter().name,

@@ -14,12 +14,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 from lamina.errors import NotFound
 from lamina.late import json
 from lamina.run.mounts import check_volume_name
 from lamina.values import dataclass
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Volume:
     """One volume on this disk."""
 
     name: str
-    data: Path
+    data: str
     created: int  # ns
     labels: Mapping[str, str]
     anonymous: bool
@@ -39,41 +42,45 @@ def random_volume_name() -> str:
 
 
 def ensure(
-    root: Path, name: str, *, now: int, labels: Mapping[str, str], anonymous: bool
+    root: Path | str, name: str, *, now: int, labels: Mapping[str, str], anonymous: bool
 ) -> Volume:
     """The volume of that name, made if it is not there; one that is there stays as it is."""
-    directory = root / check_volume_name(name)
-    if not (directory / "volume.json").exists():
-        os.makedirs(directory / "_data", mode=0o755, exist_ok=True)
+    directory = f"{root}/{check_volume_name(name)}"
+    if not os.path.exists(f"{directory}/volume.json"):
+        os.makedirs(f"{directory}/_data", mode=0o755, exist_ok=True)
         record = {"created": now, "labels": dict(labels), "anonymous": anonymous}
-        aside = directory / f"volume.json.{os.getpid()}"
-        aside.write_text(json.dumps(record))
-        os.rename(aside, directory / "volume.json")
+        aside = f"{directory}/volume.json.{os.getpid()}"
+        with open(aside, "w", encoding="ascii") as file:
+            file.write(json.dumps(record))
+        os.rename(aside, f"{directory}/volume.json")
         os.chmod(root, 0o711)  # what is inside is the containers' own business
     return read(root, name)
 
 
-def read(root: Path, name: str) -> Volume:
+def read(root: Path | str, name: str) -> Volume:
     """The volume of that name; NotFound if there is none."""
-    directory = root / name
+    directory = f"{root}/{name}"
     try:
-        record = json.loads((directory / "volume.json").read_bytes())
+        with open(f"{directory}/volume.json", "rb") as file:
+            record = json.loads(file.read())
     except (OSError, ValueError):
         raise NotFound(f'no such volume "{name}"') from None
     return Volume(
-        name, directory / "_data", record["created"], record["labels"], record["anonymous"]
+        name, f"{directory}/_data", record["created"], record["labels"], record["anonymous"]
     )
 
 
-def names(root: Path) -> list[str]:
+def names(root: Path | str) -> list[str]:
     """Every volume's name, sorted."""
     try:
-        return sorted(name for name in os.listdir(root) if (root / name / "volume.json").exists())
+        return sorted(
+            name for name in os.listdir(root) if os.path.exists(f"{root}/{name}/volume.json")
+        )
     except FileNotFoundError:
         return []
 
 
-def remove(root: Path, name: str) -> None:
+def remove(root: Path | str, name: str) -> None:
     """Delete the volume and all that is in it; fine if it is gone."""
     from lamina.fs.root import remove_at
 
@@ -94,7 +101,7 @@ def fill(volume: Volume, source: Callable[[], int | None]) -> bool:
 
     `source` answers None where the image has no directory there. The descriptor is closed here.
     """
-    with _locked(volume.data.parent):
+    with _locked(os.path.dirname(volume.data)):
         with os.scandir(volume.data) as entries:
             if next(entries, None) is not None:
                 return False
@@ -108,7 +115,7 @@ def fill(volume: Volume, source: Callable[[], int | None]) -> bool:
     return True
 
 
-def copy_tree(source: int, target: Path) -> None:
+def copy_tree(source: int, target: str) -> None:
     """Copy what is in the directory `source` into the directory `target`, and its owner and mode.
 
     By way of a tar, which keeps hard links, holes, devices and attributes.
@@ -124,7 +131,7 @@ def copy_tree(source: int, target: Path) -> None:
     writing = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if os.listdir(reading):
-            with TemporaryFile(dir=target.parent) as tar:
+            with TemporaryFile(dir=os.path.dirname(target)) as tar:
                 pack(tree_changes(None, reading), tar)
                 tar.seek(0)
                 apply(tar, writing, as_changeset=False)
@@ -135,8 +142,8 @@ def copy_tree(source: int, target: Path) -> None:
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def _locked(directory: str) -> Iterator[None]:
     from lamina.fs.lock import exclusive
 
-    with exclusive(directory / "lock"):
+    with exclusive(f"{directory}/lock"):
         yield

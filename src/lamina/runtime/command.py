@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from pathlib import Path
 
 from lamina.errors import Invalid
 from lamina.fs.mounts import RootPlan
@@ -22,13 +21,17 @@ from lamina.runtime.host import Host
 from lamina.runtime.network import check_network
 from lamina.values import dataclass, field, replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @dataclass(frozen=True, slots=True)
 class BindMount:
     """A directory or file of the host at `target`."""
 
     target: str
-    source: Path
+    source: Path | str
     read_only: bool = False
     recursive: bool = True  # with what is mounted below the source
     propagation: str = "rprivate"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal as signals
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from lamina.errors import Denied, Error, Invalid, NotFound, Unavailable
 from lamina.fs.mounts import RootPlan
@@ -14,6 +13,7 @@ from lamina.values import dataclass, field
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any, Protocol
 
     from lamina.runtime.launch import Launched

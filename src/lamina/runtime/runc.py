@@ -6,12 +6,12 @@ program.
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
 from lamina.errors import Unavailable, Unsupported
 from lamina.fs.mounts import RootPlan
+from lamina.late import json
 from lamina.oci import bundle as oci
 from lamina.runtime import cgroups, host
 from lamina.runtime.container import Bundle, Process, Ready, State, Stdio, start_time

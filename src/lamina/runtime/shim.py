@@ -8,10 +8,10 @@ It reads orders from descriptor 3 and reports on 4, as `init` does.
 from __future__ import annotations
 
 import errno
-import json
 import os
 
 from lamina.fs import detached, syscalls
+from lamina.late import json
 from lamina.runtime.inside import sources
 from lamina.runtime.inside.report import Refused, explain, receive, send
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 from lamina.fs.mounts import RootPlan
 from lamina.oci.digest import ChainID
 from lamina.snapshot.shelf import Shelf
 from lamina.snapshot.snapshotter import Draft, Forms, Grafter, Indexer
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 class Shelved:
     """The half of a `Snapshotter` that does not depend on how trees are mounted."""
 
-    def __init__(self, root: Path, *, why: str = "") -> None:
+    def __init__(self, root: Path | str, *, why: str = "") -> None:
         self.shelf = Shelf(root)
         self.why = why
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from pathlib import Path
 
 from lamina.errors import Error, Unsupported
 from lamina.fs import mounts
@@ -17,6 +16,10 @@ from lamina.snapshot import meta
 from lamina.snapshot.overlay import OverlaySnapshotter
 from lamina.snapshot.snapshotter import Snapshotter
 from lamina.values import dataclass
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _NAMES = ("erofs", "overlay", "copying")
 
@@ -30,7 +33,7 @@ class Found:
     by_loop: bool = False  # EROFS is mounted by loop devices, and from no file
 
 
-def choose(root: Path, *, wanted: str | None = None) -> Snapshotter:
+def choose(root: Path | str, *, wanted: str | None = None) -> Snapshotter:
     """The snapshotter to use in `root`, the best that works there; its `why` says the reason.
 
     Overlay where it works: EROFS saves the extraction of a layer once, and takes more of every
@@ -66,28 +69,28 @@ def choose(root: Path, *, wanted: str | None = None) -> Snapshotter:
         return _erofs(root, found, "what is here was made with it")
     else:
         why = "overlayfs works here, and starts containers faster than EROFS, which works too"
-    return OverlaySnapshotter(root / "overlay", why=why)
+    return OverlaySnapshotter(f"{root}/overlay", why=why)
 
 
-def _erofs(root: Path, found: Found, why: str) -> Snapshotter:
+def _erofs(root: Path | str, found: Found, why: str) -> Snapshotter:
     from lamina.snapshot.erofs import ErofsSnapshotter
 
-    return ErofsSnapshotter(root / "erofs", why=why, by_loop=found.by_loop)
+    return ErofsSnapshotter(f"{root}/erofs", why=why, by_loop=found.by_loop)
 
 
-def _copying(root: Path, why: str) -> Snapshotter:
+def _copying(root: Path | str, why: str) -> Snapshotter:
     from lamina.snapshot.copying import CopyingSnapshotter
 
-    return CopyingSnapshotter(root / "copying", why=why)
+    return CopyingSnapshotter(f"{root}/copying", why=why)
 
 
-def _first_of(root: Path, *names: str) -> str | None:
+def _first_of(root: Path | str, *names: str) -> str | None:
     """The snapshotter that has trees in `root`; of several, the one that was used first."""
     ages = []
     for name in names:
-        place = root / name
+        place = f"{root}/{name}"
         try:
-            if any(os.listdir(place / part) for part in ("chains", "drafts")):
+            if any(os.listdir(f"{place}/{part}") for part in ("chains", "drafts")):
                 # Nothing is made in the place itself but when it is new.
                 ages.append((os.stat(place).st_mtime_ns, name))
         except FileNotFoundError:
@@ -95,7 +98,7 @@ def _first_of(root: Path, *names: str) -> str | None:
     return min(ages)[1] if ages else None
 
 
-def overlay_fault(root: Path) -> str | None:
+def overlay_fault(root: Path | str) -> str | None:
     """Why overlay snapshots would not work in the directory `root`; None if they do.
 
     Mounts a small overlay of directories made there, and looks at what the kernel leaves in the
@@ -104,7 +107,7 @@ def overlay_fault(root: Path) -> str | None:
     return _tried(root, _try_overlay)
 
 
-def erofs_fault(root: Path, *, by_loop: bool = False) -> str | None:
+def erofs_fault(root: Path | str, *, by_loop: bool = False) -> str | None:
     """Why layers could not stay tars in the directory `root`; None if they can.
 
     Mounts an image made there below an overlay, and looks whether what it shows is in its tar.
@@ -112,12 +115,14 @@ def erofs_fault(root: Path, *, by_loop: bool = False) -> str | None:
     return _tried(root, lambda place: _try_erofs(place, by_loop=by_loop))
 
 
-def _tried(root: Path, attempt: Callable[[Path], str | None]) -> str | None:
+def _tried(root: Path | str, attempt: Callable[[Path], str | None]) -> str | None:
+    from pathlib import Path
+
     name = f"probe.{Owner.this().fresh_name()}"
     with told(str(root)):
         fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            return attempt(root / name)
+            return attempt(Path(root, name))
         finally:
             try:
                 remove_at(fd, name)
@@ -184,7 +189,7 @@ def _try_erofs(place: Path, *, by_loop: bool) -> str | None:
     return None
 
 
-def _probed(root: Path) -> Found:
+def _probed(root: Path | str) -> Found:
     with told(str(root)):
         os.makedirs(root, exist_ok=True)
     overlay = overlay_fault(root) or ""
@@ -198,24 +203,25 @@ def _probed(root: Path) -> Found:
     return found
 
 
-def _remember(root: Path, found: Found) -> None:
+def _remember(root: Path | str, found: Found) -> None:
     note = {
         "overlay": found.overlay,
         "erofs": found.erofs,
         "loop": found.by_loop,
         "for": _circumstances(),
     }
-    aside = root / f"choice.{Owner.this().fresh_name()}"
+    aside = f"{root}/choice.{Owner.this().fresh_name()}"
     try:
-        aside.write_text(json.dumps(note))
-        os.rename(aside, root / "choice")
+        with open(aside, "w", encoding="ascii") as file:
+            file.write(json.dumps(note))
+        os.rename(aside, f"{root}/choice")
     except OSError:
         pass  # only a note: tried again next time
 
 
-def _remembered(root: Path) -> Found | None:
+def _remembered(root: Path | str) -> Found | None:
     try:
-        with open(root / "choice", encoding="utf-8") as file:
+        with open(f"{root}/choice", encoding="utf-8") as file:
             note = json.loads(file.read())
         if note["for"] == _circumstances():
             return Found(str(note["overlay"]), str(note["erofs"]), bool(note["loop"]))

@@ -24,7 +24,7 @@ class CopyingSnapshotter(Shelved):
 
     def view(self, chain: ChainID | None) -> RootPlan:
         if chain is None:
-            path = self.shelf.root / "empty"
+            path = f"{self.shelf.root}/empty"
             os.makedirs(path, mode=0o755, exist_ok=True)
             return Bind(path, read_only=True)
         self.shelf.meta_of(chain)

@@ -36,7 +36,7 @@ class ErofsSnapshotter(OverlaySnapshotter):
 
     name = "erofs"
 
-    def __init__(self, root: Path, *, why: str = "", by_loop: bool = False) -> None:
+    def __init__(self, root: Path | str, *, why: str = "", by_loop: bool = False) -> None:
         super().__init__(root, why=why)
         self._by_loop = by_loop
 
@@ -46,7 +46,7 @@ class ErofsSnapshotter(OverlaySnapshotter):
     def plain(self, draft: Draft) -> int:
         """See `Indexer.plain`."""
         path = f"{self.shelf.draft_directory(draft.key)}/{DATA}"
-        with told(str(self.shelf.root)):
+        with told(self.shelf.root):
             return os.open(path, _CREATE, 0o444)
 
     def index(
@@ -62,7 +62,7 @@ class ErofsSnapshotter(OverlaySnapshotter):
         from lamina.layer.extract import Leans
 
         directory = self.shelf.draft_directory(draft.key)
-        with told(str(self.shelf.root)):
+        with told(self.shelf.root):
             try:
                 if parent is None:
                     sketch.settle(None)
@@ -94,9 +94,9 @@ class ErofsSnapshotter(OverlaySnapshotter):
         spare = sum(found.st_blocks * 512 for found in tars if found.st_nlink == 1)
         return Forms(extracted, len(tars), spare)
 
-    def _layer(self, directory: str) -> Path | Erofs:
+    def _layer(self, directory: str) -> Path | str | Erofs:
         if os.path.exists(f"{directory}/{IMAGE}"):
-            return Erofs(Path(directory, IMAGE), Path(directory, DATA), self._by_loop)
+            return Erofs(f"{directory}/{IMAGE}", f"{directory}/{DATA}", self._by_loop)
         return super()._layer(directory)
 
 

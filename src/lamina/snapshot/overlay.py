@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 from lamina.fs import mounts
 from lamina.fs.metadata import copy_metadata
@@ -21,6 +20,8 @@ from lamina.snapshot.snapshotter import Draft, Grafter
 
 TYPE_CHECKING = False  # what is needed seldom is not imported by every start of a container
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lamina.layer.changes import Change
 
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -42,7 +43,7 @@ class OverlaySnapshotter(Shelved):
     def changes(self, draft: Draft) -> Iterator[Change]:
         from lamina.layer.changes import upper_changes
 
-        tree = Path(self.shelf.draft_directory(draft.key), "tree")
+        tree = f"{self.shelf.draft_directory(draft.key)}/tree"
         if draft.parent is None:
             yield from upper_changes(tree)
             return
@@ -93,7 +94,7 @@ class OverlaySnapshotter(Shelved):
             os.mkdir(f"{directory}/work", 0o700)
 
     def _plan(self, directory: str, parent: ChainID | None) -> RootPlan:
-        tree, work = Path(directory, "tree"), Path(directory, "work")
+        tree, work = f"{directory}/tree", f"{directory}/work"
         if parent is None:
             return Bind(tree)
         # A commit that was killed half way has taken it away already.
@@ -112,17 +113,17 @@ class OverlaySnapshotter(Shelved):
         finally:
             os.close(fd)
 
-    def _lower(self, chain: ChainID) -> tuple[Path | Erofs, ...]:
+    def _lower(self, chain: ChainID) -> tuple[Path | str | Erofs, ...]:
         return tuple(
             self._layer(self.shelf.chain_directory(each)) for each in self.shelf.stack(chain)
         )
 
-    def _layer(self, directory: str) -> Path | Erofs:
+    def _layer(self, directory: str) -> Path | str | Erofs:
         """What the snapshot in `directory` adds to a stack."""
-        return Path(directory, "tree")
+        return f"{directory}/tree"
 
-    def _empty(self) -> Path:
-        path = self.shelf.root / "empty"
+    def _empty(self) -> str:
+        path = f"{self.shelf.root}/empty"
         os.makedirs(path, mode=0o755, exist_ok=True)
         return path
 
@@ -140,7 +141,7 @@ def _is_there(below: int, path: str) -> bool:
     return True
 
 
-def _copy_root(model: Path | Erofs, path: str) -> None:
+def _copy_root(model: Path | str | Erofs, path: str) -> None:
     """overlayfs shows the upper root's metadata, so it is to be as the lower one's."""
     with mounts.opened(model if isinstance(model, Erofs) else Bind(model)) as root:
         source = os.open(".", _DIRECTORY, dir_fd=root)
@@ -154,7 +155,7 @@ def _copy_root(model: Path | Erofs, path: str) -> None:
             os.close(source)
 
 
-def _make_root(path: str, model: Path | Erofs | None) -> None:
+def _make_root(path: str, model: Path | str | Erofs | None) -> None:
     """An empty root directory, with the owner, mode, attributes and times of `model`."""
     os.mkdir(path, 0o755)
     fd = os.open(path, _DIRECTORY)

@@ -11,7 +11,6 @@ import errno
 import os
 import time
 from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
 
 from lamina.errors import Invalid
 from lamina.fs import lock
@@ -24,6 +23,10 @@ from lamina.snapshot.meta import Meta
 from lamina.snapshot.snapshotter import DraftExists, InUse, NoSnapshot
 from lamina.values import replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _LONGEST_KEY = 201
 _BETWEEN = str.maketrans("", "", "_.-")  # what a key may have beside letters and digits
 # A layer that is not extracted (`snapshot.erofs`): its names and metadata, and its plain tar.
@@ -34,8 +37,8 @@ _PLACES = ("chains", "drafts", "new", "trash")
 class Shelf:
     """The directories of one snapshotter. Safe for many threads and processes."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path | str) -> None:
+        self.root = os.fspath(root)
         self._lock = os.path.join(root, "lock")
 
     def chain_directory(self, chain: ChainID) -> str:
@@ -57,7 +60,7 @@ class Shelf:
         if not self._is_trusted(directory):
             return False
         # The lock keeps `retire` from judging the old age while it is being renewed.
-        with told(str(self.root)), lock.shared(self._lock):
+        with told(self.root), lock.shared(self._lock):
             try:
                 os.utime(directory)
             except FileNotFoundError:
@@ -69,7 +72,7 @@ class Shelf:
     ) -> str:
         """The directory of a new draft; `furnish(directory, parent's directory)` makes its tree."""
         target = self.draft_directory(key)
-        with told(str(self.root)):
+        with told(self.root):
             self._ensure()
             if os.path.exists(target):
                 raise DraftExists(f'the draft "{key}" exists already')
@@ -90,7 +93,7 @@ class Shelf:
     def commit(self, key: str, chain: ChainID) -> None:
         """Move the draft to `chain`, or discard it if a trusted snapshot is there."""
         source, target = self.draft_directory(key), self.chain_directory(chain)
-        with told(str(self.root)):
+        with told(self.root):
             for _ in range(8):
                 try:
                     os.rename(source, target)
@@ -111,13 +114,13 @@ class Shelf:
     def adopt(self, key: str, parent: ChainID) -> None:
         """Let a draft that was prepared on nothing stand on `parent`, which stays from now on."""
         directory = self.draft_directory(key)
-        with told(str(self.root)), lock.shared(self._lock):
+        with told(self.root), lock.shared(self._lock):
             self.meta_of(parent)
             replace(self.meta_of_draft(key), parent=parent).write(directory)
 
     def discard(self, key: str) -> None:
         """Delete a draft."""
-        with told(str(self.root)):
+        with told(self.root):
             aside = self._set_aside(self.draft_directory(key))
             if aside is not None:
                 self._delete(aside)
@@ -149,7 +152,7 @@ class Shelf:
         directory = self.chain_directory(chain)
         if not os.path.exists(directory):
             return
-        with told(str(self.root)):
+        with told(self.root):
             with lock.exclusive(self._lock):
                 for what, parent in self._stands():
                     if parent == chain:
@@ -186,7 +189,7 @@ class Shelf:
     def settle(self) -> None:
         """Sync the file system, and mark as trusted what was there before."""
         here = meta.this_boot()
-        with told(str(self.root)):
+        with told(self.root):
             new = []
             for name in self._names("chains"):
                 directory = f"{self.root}/chains/{name}"
@@ -214,7 +217,7 @@ class Shelf:
         dry_run: bool,
     ) -> dict[str, int]:
         """See `Snapshotter.retire`."""
-        with told(str(self.root)):
+        with told(self.root):
             self._ensure()
             with lock.exclusive(self._lock):
                 drafts = [key for key in self.drafts() if self._is_orphan(key, kept)]
@@ -231,7 +234,7 @@ class Shelf:
 
     def purge(self) -> None:
         """Delete what was set aside, and what the dead have left."""
-        with told(str(self.root)):
+        with told(self.root):
             for name in self._names("trash"):
                 self._delete(f"{self.root}/trash/{name}")
             for name in self._names("new"):

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from pathlib import Path
+from functools import cached_property
 
 from lamina.oci.digest import Digest
 from lamina.store import layout
@@ -21,6 +22,8 @@ from lamina.store.records import Record, Records
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lamina.store.gc import Report, Trees
     from lamina.store.partial import Partial
 
@@ -44,18 +47,24 @@ __all__ = [
 class Store:
     """One store; safe for many threads, and many processes may have it open at once."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.database = Database(root / "lamina.db", root / "locks")
+    def __init__(self, root: Path | str) -> None:
+        self.directory = os.fspath(root)
+        self.database = Database(f"{root}/lamina.db", f"{root}/locks")
         self.blobs = Blobs(root)
         self.names = Names(root, self.database, self.blobs)
         self.records = Records(self.database)
         self.indexes = Indexes(self.database)
         self.diff_ids = DiffIDs(self.database)
-        self.leases = Leases(self.database, root / "locks" / "gc")
+        self.leases = Leases(self.database, f"{root}/locks/gc")
+
+    @cached_property
+    def root(self) -> Path:
+        from pathlib import Path
+
+        return Path(self.directory)
 
     @classmethod
-    def open(cls, root: Path) -> Store:
+    def open(cls, root: Path | str) -> Store:
         """The store at `root`, made if there is none. The database is opened when first used."""
         layout.ensure(root)
         return cls(root)

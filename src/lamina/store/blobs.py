@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from lamina.errors import Corrupt, NotFound
 from lamina.fs import lock
@@ -18,6 +17,7 @@ from lamina.store.ingest import Ingest
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import BinaryIO
 
 _CHUNK = 1 << 20  # bytes
@@ -26,14 +26,16 @@ _CHUNK = 1 << 20  # bytes
 class Blobs:
     """The blobs of one store. Safe for many threads and processes."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path | str) -> None:
+        self.root = os.fspath(root)
         self.ingest_directory = os.path.join(root, "ingest")
         self._directory = os.path.join(root, "blobs")
         self._gc_lock = os.path.join(root, "locks", "gc")
 
     def path(self, digest: Digest) -> Path:
         """Where the blob is, or would be."""
+        from pathlib import Path
+
         return Path(self._path(digest))
 
     def has(self, digest: Digest) -> bool:
@@ -44,7 +46,7 @@ class Blobs:
         except FileNotFoundError:
             return False
         # The lock keeps gc from judging the old age while it is being renewed.
-        with told(str(self.root)), lock.shared(self._gc_lock):
+        with told(self.root), lock.shared(self._gc_lock):
             try:
                 os.utime(path)
             except FileNotFoundError:

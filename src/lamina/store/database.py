@@ -12,7 +12,6 @@ from _weakref import ref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
 
 from lamina.errors import Corrupt, Denied, Error, Unavailable, Unsupported
 from lamina.fs.faults import Full, told
@@ -21,6 +20,7 @@ from lamina.store import schema
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     import sqlite3
+    from pathlib import Path
     from typing import Any
 
 BUSY_SECONDS = 30.0  # how long to wait for another process's transaction
@@ -31,12 +31,13 @@ class Database:
 
     def __init__(
         self,
-        path: Path,
-        locks: Path,
+        path: Path | str,
+        locks: Path | str,
         *,
         migrations: Sequence[Sequence[str]] = schema.MIGRATIONS,
     ) -> None:
-        self.path = path
+        self.path = os.fspath(path)
+        self.directory = os.path.dirname(self.path)
         self._locks = locks
         self._migrations = migrations
         self._local = _local()
@@ -147,14 +148,14 @@ class Database:
         """Bring the schema up to date, one process at a time."""
         from lamina.fs import lock
 
-        with lock.exclusive(self._locks / "schema"):
+        with lock.exclusive(f"{self._locks}/schema"):
             # Changing to WAL does not wait for other connections, hence the lock around it.
             connection.execute("PRAGMA journal_mode=WAL")
             with _begun(connection):
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if version > len(self._migrations):
                     raise Unsupported(
-                        f'the store "{self.path.parent}" was written by a newer Lamina',
+                        f'the store "{self.directory}" was written by a newer Lamina',
                         hint="use that version, or another LAMINA_ROOT",
                     )
                 for steps in self._migrations[version:]:
@@ -168,7 +169,7 @@ class Database:
         import _sqlite3 as sqlite3  # `sqlite3` itself brings `datetime` along
 
         try:
-            with told(str(self.path.parent)):
+            with told(self.directory):
                 yield
         except sqlite3.DatabaseError as error:
             raise self._kind(error) from error
@@ -176,7 +177,7 @@ class Database:
     def _kind(self, error: sqlite3.DatabaseError) -> Error:
         # A closed set by primary result code (sqlite.org/rescode.html).
         code = (getattr(error, "sqlite_errorcode", None) or 1) & 0xFF
-        where = self.path.parent
+        where = self.directory
         if code == 13:  # SQLITE_FULL
             return Full(f'no space left in "{where}"', hint='free some with "lamina prune"')
         if code in (5, 6):  # SQLITE_BUSY, SQLITE_LOCKED

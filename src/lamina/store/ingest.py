@@ -35,13 +35,13 @@ class Ingest:
         self._path = os.path.join(blobs.ingest_directory, Owner.this().fresh_name())
         self._hash = hashlib.sha256()
         self._hashed = 0  # bytes
-        with told(str(blobs.root)):
+        with told(blobs.root):
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def write(self, data: bytes | bytearray | memoryview, /) -> int:
         """Append `data`; how many bytes, always all of them."""
         size = len(data) if not isinstance(data, memoryview) else data.nbytes
-        with told(str(self._blobs.root)):
+        with told(self._blobs.root):
             write_all(self._fd, data if isinstance(data, memoryview) else memoryview(data))
         self._hash.update(data)
         self._hashed += size
@@ -63,7 +63,7 @@ class Ingest:
             if digest is not None and found != digest:
                 raise Corrupt(f'the bytes of "{digest}" have the digest "{found}"')
             digest = found
-        with told(str(self._blobs.root)):
+        with told(self._blobs.root):
             os.fchmod(self._fd, 0o444)
             os.fsync(self._fd)
             self._blobs.adopt(self._path, digest, size)

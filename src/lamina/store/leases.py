@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from lamina.fs import lock
 from lamina.fs.faults import told
@@ -13,13 +12,17 @@ from lamina.fs.owner import Owner, boot
 from lamina.oci.digest import Digest
 from lamina.store.database import Database
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    pass
+
 _SLACK = 1_000_000_000  # ns: the clock that stamps files runs a little behind time_ns
 
 
 class Lease:
     """A running command's claim; made by `Leases.lease`."""
 
-    def __init__(self, database: Database, gc_lock: Path, number: int) -> None:
+    def __init__(self, database: Database, gc_lock: str, number: int) -> None:
         self._database = database
         self._gc_lock = gc_lock
         self._number = number
@@ -29,7 +32,7 @@ class Lease:
 
         Waits for a sweep that is going on: whoever looks after `add` sees what stays.
         """
-        with told(str(self._database.path.parent)), lock.shared(self._gc_lock):
+        with told(self._database.directory), lock.shared(self._gc_lock):
             with self._database.transaction() as connection:
                 connection.executemany(
                     "INSERT OR IGNORE INTO lease_refs VALUES (?, ?)",
@@ -40,7 +43,7 @@ class Lease:
 class Leases:
     """The leases and pins of one store."""
 
-    def __init__(self, database: Database, gc_lock: Path) -> None:
+    def __init__(self, database: Database, gc_lock: str) -> None:
         self._database = database
         self._gc_lock = gc_lock
 
@@ -52,7 +55,7 @@ class Leases:
         """
         process = Owner.this()
         began = time.time_ns() - _SLACK
-        with told(str(self._database.path.parent)), lock.shared(self._gc_lock):
+        with told(self._database.directory), lock.shared(self._gc_lock):
             with self._database.transaction() as connection:
                 number = connection.execute(
                     "INSERT INTO leases (owner, pid, start, boot, began) VALUES (?, ?, ?, ?, ?)",
@@ -66,7 +69,7 @@ class Leases:
 
     def pin(self, owner: str, digests: Iterable[Digest]) -> None:
         """Keep digests for `owner` (a container's ID, say) until `unpin`; replaces what it had."""
-        with told(str(self._database.path.parent)), lock.shared(self._gc_lock):
+        with told(self._database.directory), lock.shared(self._gc_lock):
             with self._database.transaction() as connection:
                 connection.execute("DELETE FROM pins WHERE owner = ?", (owner,))
                 connection.executemany(

@@ -6,10 +6,10 @@ other tools see an OCI image layout (image-layout.md, "index.json file").
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from lamina.errors import Denied, Invalid, NotFound, Unavailable
 from lamina.fs import atomic, lock
@@ -26,6 +26,7 @@ from lamina.values import dataclass
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     import sqlite3
+    from pathlib import Path
 
 REF_NAME = "org.opencontainers.image.ref.name"  # annotations.md, "Pre-Defined Annotation Keys"
 IMAGE_NAME = "io.containerd.image.name"  # containerd's, and docker's since 25
@@ -54,12 +55,12 @@ class Named:
 class Names:
     """The names of one store. Every change is one transaction, on the disk when it returns."""
 
-    def __init__(self, root: Path, database: Database, blobs: Blobs) -> None:
-        self._root = root
+    def __init__(self, root: Path | str, database: Database, blobs: Blobs) -> None:
+        self._root = os.fspath(root)
         self._database = database
         self._blobs = blobs
-        self._names_lock = root / "locks" / "names"
-        self._gc_lock = root / "locks" / "gc"
+        self._names_lock = f"{root}/locks/names"
+        self._gc_lock = f"{root}/locks/gc"
 
     def tag(self, name: str, descriptor: Descriptor) -> None:
         """Let `name`, a full reference, mean `descriptor`, whose blob is here.
@@ -145,7 +146,7 @@ class Names:
 
     def mend(self) -> None:
         """Write `index.json` again if a killed process has left it behind."""
-        with told(str(self._root)), lock.exclusive(self._names_lock):
+        with told(self._root), lock.exclusive(self._names_lock):
             if self._is_behind():
                 self._project()
 
@@ -178,7 +179,7 @@ class Names:
         """A change of names: under the locks, durable, then shown in index.json."""
         # gc's lock is shared, so that it does not sweep what is being named; it comes first.
         with (
-            told(str(self._root)),
+            told(self._root),
             lock.shared(self._gc_lock),
             lock.exclusive(self._names_lock),
         ):
@@ -231,7 +232,7 @@ class Names:
         if not self._is_behind():
             return
         try:
-            with told(str(self._root)), lock.exclusive(self._names_lock, timeout=0):
+            with told(self._root), lock.exclusive(self._names_lock, timeout=0):
                 self._project()
         except (Unavailable, Denied):
             pass  # whoever holds the lock, or changes names next, will do it
@@ -253,7 +254,7 @@ class Names:
             "manifests": [_with_name(json.loads(text), name) for name, text in rows],
         }
         atomic.write(
-            self._root / "index.json", json.dumps(document, separators=(",", ":")).encode()
+            f"{self._root}/index.json", json.dumps(document, separators=(",", ":")).encode()
         )
         with self._database.transaction() as connection:
             connection.execute("UPDATE meta SET projected = ?", (generation,))

@@ -31,7 +31,7 @@ class Partial:
     def __init__(self, blobs: Blobs, digest: Digest) -> None:
         self._blobs = blobs
         self._digest = digest
-        self._place = str(blobs.root)
+        self._place = blobs.root
         directory = os.path.join(blobs.root, DIRECTORY)
         self._path = os.path.join(directory, f"{digest.algorithm}-{digest.encoded}")
         self._fd = -1

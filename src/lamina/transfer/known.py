@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 
+from lamina.late import json
 from lamina.oci.digest import DiffID, Digest
 from lamina.store.records import Records
 

@@ -46,7 +46,7 @@ for turn in range(3):
         assert "No space" in str(error), error
     assert (shelf.chains(), shelf.drafts()) == ([A], [])
     for place in ("new", "trash"):
-        assert os.listdir(shelf.shelf.root / place) == [], place
+        assert os.listdir(f"{shelf.shelf.root}/{place}") == [], place
 with mounts.opened(shelf.view(A)) as at:
     assert os.stat("file-%d" % (1 << 20), dir_fd=at).st_size == 1 << 20
 shelf.remove(A)
@@ -99,7 +99,7 @@ for count, size in ((1, 4 << 20), (2000, 0)) * 2:
         assert "no space" in str(error) and error.hint, error
     assert (shelf.chains(), shelf.drafts()) == ([A], [])
     for place in ("new", "trash"):
-        assert os.listdir(shelf.shelf.root / place) == [], place
+        assert os.listdir(f"{shelf.shelf.root}/{place}") == [], place
 print("whole")
 """
 

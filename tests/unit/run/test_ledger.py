@@ -135,7 +135,7 @@ def test_a_renamed_container_gives_its_name_up(ledger: Ledger) -> None:
 
 def test_a_removed_container_leaves_nothing(ledger: Ledger) -> None:
     one = add(ledger, "one", owner=Owner.me())
-    (ledger.directory(one.id) / "log.json").write_text("x")
+    Path(ledger.directory(one.id), "log.json").write_text("x")
     ledger.remove(one.id, one.name)
     ledger.remove(one.id, one.name)
     assert (ledger.ids(), ledger.live(), list(ledger.all())) == ([], [], [])
@@ -144,7 +144,7 @@ def test_a_removed_container_leaves_nothing(ledger: Ledger) -> None:
 
 def test_a_name_whose_container_is_gone_is_free(ledger: Ledger) -> None:
     one = add(ledger, "one")
-    os.unlink(ledger.directory(one.id) / "container.json")
+    os.unlink(f"{ledger.directory(one.id)}/container.json")
     add(ledger, "one")
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 from lamina.cli.template.values import Map, Value, go_string, to_json
+from lamina.late import re
 
 LAZY = ("and", "or")  # evaluated by the caller, for they stop early
 

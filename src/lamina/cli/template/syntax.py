@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from lamina.cli.template.values import Value
 from lamina.errors import Invalid
+from lamina.late import re
 from lamina.values import dataclass
 
 

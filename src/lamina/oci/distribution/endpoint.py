@@ -14,12 +14,12 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from functools import cache
 from urllib.parse import quote
 
 from lamina.errors import Invalid
+from lamina.late import re
 from lamina.values import dataclass
 
 NAME_LIMIT = 255  # characters, as clients need room for a host (distribution-spec, "Pulling")

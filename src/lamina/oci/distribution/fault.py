@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from enum import StrEnum
 
+from lamina.late import json
 from lamina.values import dataclass
 
 

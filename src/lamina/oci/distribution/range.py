@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from lamina.errors import Invalid
+from lamina.late import re
 
 _LIMIT = 10**18  # bytes; a longer number is nobody's
 

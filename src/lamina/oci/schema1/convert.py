@@ -6,9 +6,9 @@ blobs of throwaway layers are left out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
+from lamina.late import re
 from lamina.oci import document
 from lamina.oci.config import ImageConfig
 from lamina.oci.config import parse as parse_config

@@ -8,8 +8,8 @@ all the same, which is the same for all.
 from __future__ import annotations
 
 import hashlib
-import json
 
+from lamina.late import json
 from lamina.oci import document
 from lamina.oci.config import ImageConfig
 from lamina.oci.digest import Digest

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from lamina.errors import Corrupt, Invalid
+from lamina.late import json
 from lamina.oci import document
 from lamina.oci.digest import Digest
 from lamina.oci.document import BadDocument, Fields
