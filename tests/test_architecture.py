@@ -42,6 +42,7 @@ def test_the_version_imports_almost_nothing() -> None:
     [
         "lamina.engine.building",
         "lamina.cli.containers, lamina.run.lifecycle, lamina.run.create, lamina.run.monitor",
+        "lamina.cli.container_life, lamina.cli.container_files, lamina.cli.container_output",
         "lamina.runtime.native",
         "lamina.cli.images, lamina.engine.local",
     ],

@@ -14,7 +14,7 @@ How to add a command:
    with ``def wait(args: Args, engine: Engine) -> int`` returning the exit status: it reads the
    arguments, makes one call of the engine, and renders. Results go to stdout, progress to stderr.
    Failures are raised as `lamina.errors.Error`; `cli.failures` turns them into an exit status.
-2. Add one row to the table in `cli.commands`, naming it ``"lamina.cli.containers:WAIT"``.
+2. Add one row to the table in `cli.commands`, naming it ``"lamina.cli.container_life:WAIT"``.
 
 The module is imported only when the command (or its help) is asked for, so its own imports should
 be lazy where they are heavy.

@@ -35,6 +35,9 @@ GROUPS = {
 }
 
 _C = "lamina.cli.containers:"
+_E = "lamina.cli.container_life:"
+_F = "lamina.cli.container_files:"
+_O = "lamina.cli.container_output:"
 _I = "lamina.cli.images:"
 _L = "lamina.cli.looking:"
 _W = "lamina.cli.why:"
@@ -48,7 +51,7 @@ ENTRIES = (
     Entry(
         "ps",
         "List containers",
-        _C + "PS",
+        "lamina.cli.container_list:PS",
         ("container ls", "container list", "container ps"),
         True,
     ),
@@ -76,8 +79,8 @@ ENTRIES = (
     Entry("why", "Explain the last build, or what the next would do", _W + "WHY", ("builder why",)),
     Entry("context", "Report what a build context is made of", _W + "CONTEXT"),
     Entry("attach", "Look on while a container runs", _C + "ATTACH", ("container attach",)),
-    Entry("commit", "Make an image of a container", _C + "COMMIT", ("container commit",)),
-    Entry("cp", "Copy files in and out of a container", _C + "CP", ("container cp",)),
+    Entry("commit", "Make an image of a container", _F + "COMMIT", ("container commit",)),
+    Entry("cp", "Copy files in and out of a container", _F + "CP", ("container cp",)),
     Entry("create", "Make a container without starting it", _C + "CREATE", ("container create",)),
     Entry(
         "diff",
@@ -85,22 +88,22 @@ ENTRIES = (
         _L + "DIFF",
         ("container diff", "image diff"),
     ),
-    Entry("export", "Write a container's files as a tar", _C + "EXPORT", ("container export",)),
-    Entry("kill", "Send a signal to running containers", _C + "KILL", ("container kill",)),
-    Entry("logs", "Show what a container printed", _C + "LOGS", ("container logs",)),
-    Entry("pause", "Freeze running containers", _C + "PAUSE", ("container pause",)),
-    Entry("port", "List the published ports of a container", _C + "PORT", ("container port",)),
-    Entry("rename", "Give a container another name", _C + "RENAME", ("container rename",)),
-    Entry("restart", "Stop and start containers", _C + "RESTART", ("container restart",)),
-    Entry("rm", "Remove containers", _C + "RM", ("container rm", "container remove")),
+    Entry("export", "Write a container's files as a tar", _F + "EXPORT", ("container export",)),
+    Entry("kill", "Send a signal to running containers", _E + "KILL", ("container kill",)),
+    Entry("logs", "Show what a container printed", _O + "LOGS", ("container logs",)),
+    Entry("pause", "Freeze running containers", _E + "PAUSE", ("container pause",)),
+    Entry("port", "List the published ports of a container", _O + "PORT", ("container port",)),
+    Entry("rename", "Give a container another name", _E + "RENAME", ("container rename",)),
+    Entry("restart", "Stop and start containers", _E + "RESTART", ("container restart",)),
+    Entry("rm", "Remove containers", _E + "RM", ("container rm", "container remove")),
     Entry("start", "Start stopped containers", _C + "START", ("container start",)),
-    Entry("stop", "Stop running containers", _C + "STOP", ("container stop",)),
-    Entry("top", "List the processes of a container", _C + "TOP", ("container top",)),
-    Entry("unpause", "Let paused containers go on", _C + "UNPAUSE", ("container unpause",)),
+    Entry("stop", "Stop running containers", _E + "STOP", ("container stop",)),
+    Entry("top", "List the processes of a container", _O + "TOP", ("container top",)),
+    Entry("unpause", "Let paused containers go on", _E + "UNPAUSE", ("container unpause",)),
     Entry(
         "wait",
         "Wait until containers end, and print their statuses",
-        _C + "WAIT",
+        _E + "WAIT",
         ("container wait",),
     ),
     Entry(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from lamina.cli import units
-from lamina.cli.command import Args
+from lamina.cli.command import Args, Command, Flag, Kind
 from lamina.cli.listing import Listing, configured
 from lamina.cli.table import shorten, visible
 from lamina.errors import NotFound
@@ -247,3 +247,24 @@ def _beside(key: str, value: str, found: Sequence[Pair]) -> Test:
                 return lambda container, state: container.created < then
             return lambda container, state: container.created > then
     raise NotFound(f'no such container "{value}"')
+
+
+PS = Command(
+    run=ps,
+    flags=(
+        Flag("all", "a", Kind.BOOL, "Show those too that do not run"),
+        Flag(
+            "filter",
+            "f",
+            Kind.LIST,
+            "Show containers that fit: status=, name=, id=, ancestor=, label=, exited=, …",
+            value="filter",
+        ),
+        Flag("format", help="'table', 'json', a Go template, or 'table' and a template"),
+        Flag("last", "n", Kind.NUMBER, "Show the newest few, whatever their state"),
+        Flag("latest", "l", Kind.BOOL, "Show the newest, whatever its state"),
+        Flag("no-trunc", kind=Kind.BOOL, help="Show everything in full"),
+        Flag("quiet", "q", Kind.BOOL, "Show IDs only"),
+        Flag("size", "s", Kind.BOOL, "Show sizes"),
+    ),
+)

@@ -313,9 +313,9 @@ _LETTERS = {"added": "A", "removed": "D", "changed": "C"}
 
 def diff(args: Args, engine: Engine) -> int:
     if len(args.rest) == 1:
-        from lamina.cli import containers
+        from lamina.cli import container_files
 
-        return containers.diff(args, engine)
+        return container_files.diff(args, engine)
     one, two = (_sight(args, engine, text) for text in args.rest)
     kinds = args.texts("type") or ("file", "config", "package")
     for kind in kinds:

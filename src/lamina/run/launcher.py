@@ -15,7 +15,6 @@ from lamina.run.container import Container
 from lamina.run.control import Conversation
 from lamina.run.ground import Ground
 from lamina.run.owner import Owner
-from lamina.run.prepared import Prepared
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
@@ -76,6 +75,8 @@ class Launcher:
             import lamina.snapshot  # noqa: F401
 
         def watch(conversation: Conversation) -> None:
+            from lamina.run.prepared import Prepared
+
             prepared = None
             if options is not None:
                 # First of all, for it takes the longest; what the watcher needs comes meanwhile.

@@ -69,11 +69,12 @@ def compile(filter: Seccomp) -> bytes:
 @cache
 def numbers() -> Numbers:
     """The call numbers of every architecture that filters are made for."""
-    import json
     import os
 
+    from lamina.late import json
+
     with open(os.path.join(os.path.dirname(__file__), "syscalls.json"), "rb") as file:
-        table: Numbers = json.load(file)
+        table: Numbers = json.loads(file.read())
     return table
 
 

@@ -116,7 +116,7 @@ def load(text: str, machine: str, capabilities: frozenset[str]) -> Seccomp:
 
     Its `includes` and `excludes` are decided here. Invalid if it is no such profile.
     """
-    import json
+    from lamina.late import json
 
     try:
         document = json.loads(text)
