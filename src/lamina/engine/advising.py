@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -203,7 +204,8 @@ class Bases(Mapping[str, Base]):
         from lamina.oci import platform as platforms
 
         try:
-            _, image = self._engine.image(name, self._platform)
+            descriptor, image = self._engine.image(name, self._platform)
+            names = self._engine.store.names.names_of(descriptor.digest)
         except Error:
             return None  # what is not here is not known
         config = image.config
@@ -211,4 +213,18 @@ class Bases(Mapping[str, Base]):
             env=tuple(config.config.environment().items()),
             has_shell=bool(config.config.shell),
             platform=platforms.format(config.platform),
+            tags=_other_tags(name, names),
         )
+
+
+def _other_tags(name: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Under which tags the image is here in the repository that `name` is of.
+
+    Those without a number are left out: `latest` moves, and people have names of their own.
+    """
+    from lamina.oci import reference
+
+    wanted = reference.parse(name).with_default_tag()
+    found = [reference.parse(one) for one in names]
+    tags = [one.tag for one in found if one.name == wanted.name and one.tag]
+    return tuple(sorted(tag for tag in tags if tag != wanted.tag and re.search(r"\d", tag)))

@@ -148,11 +148,13 @@ def facts(evidence: Evidence, known: Facts) -> Facts:
 class Versions(Mapping[tuple[str, str], str]):
     """The versions of an image's packages, read when the first is asked for.
 
-    A package of which there are several is left out.
+    A package of which there are several is left out. Those of npm, gem and go are looked for one
+    by one, and are in no list.
     """
 
     def __init__(self, sight: Sight) -> None:
         self._sight = sight
+        self._single: dict[tuple[str, str], str | None] = {}
 
     @cached_property
     def _found(self) -> dict[tuple[str, str], str]:
@@ -165,7 +167,26 @@ class Versions(Mapping[tuple[str, str], str]):
         }
 
     def __getitem__(self, key: tuple[str, str]) -> str:
-        return self._found[key]
+        if key[0] not in ("npm", "gem", "go"):
+            return self._found[key]
+        if key not in self._single:
+            self._single[key] = self._look(*key)
+        version = self._single[key]
+        if version is None:
+            raise KeyError(key)
+        return version
+
+    def _look(self, kind: str, name: str) -> str | None:
+        from lamina.analysis import installed
+
+        sight = self._sight
+        try:
+            if kind == "gem":
+                return installed.gem(sight.stack, name)
+            look = installed.npm if kind == "npm" else installed.go
+            return look(sight.stack, sight.read_whole, name)
+        except Error:
+            return None  # a layer is gone or damaged: nothing is certain then
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._found)

@@ -41,7 +41,7 @@ def merged(source: Source, first: Ran, second: Ran) -> tuple[Edit, ...]:
         return ()
     if first.item.in_trigger or second.item.in_trigger:
         return ()
-    if any(command.name in _LASTING for command in first.script.commands):
+    if any(not each.name or each.name in _LASTING for each in first.script.commands):
         return ()
     end = _end(first)
     line, column = second.located.place(0)

@@ -31,6 +31,7 @@ class Base:
     env: tuple[tuple[str, str], ...] = ()
     has_shell: bool = False  # its config names a shell
     platform: str = ""  # os/architecture; empty where unknown
+    tags: tuple[str, ...] = ()  # beside `latest`, of the same image in the same repository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,8 @@ class Facts:
     # directories. Asked for single paths only.
     files: Mapping[str, str | None] = field(default_factory=dict)
     # Of a build that was: files of the context that a RUN opened, by its logical line; and the
-    # versions of packages in the image, by kind (dpkg, apk, python) and name.
+    # versions of packages in the image, by kind (dpkg, apk, python; npm, of those installed for
+    # all; gem; go, of programs) and name.
     opened: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     versions: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
@@ -232,6 +234,12 @@ class File:
         if ran.item.index not in self.last_runs or ran.item.in_trigger:
             return ()
         return ran.pinned(words, kind, sign, self.facts.versions)
+
+    def version(self, ran: Ran, kind: str, name: str) -> str | None:
+        """The version that the built image has of what a RUN installs; None if not known."""
+        if ran.item.index not in self.last_runs or ran.item.in_trigger:
+            return None
+        return self.facts.versions.get((kind, name))
 
     @cached_property
     def ran_at(self) -> dict[int, Ran]:

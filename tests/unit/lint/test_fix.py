@@ -8,7 +8,7 @@ import pytest
 
 from lamina.dockerfile import instructions as ins
 from lamina.dockerfile import parse
-from lamina.lint import Facts, Settings, check
+from lamina.lint import Base, Facts, Settings, check
 from lamina.lint.fix import MENDS, fix
 
 BEFORE = """from debian:13 as Base
@@ -67,7 +67,18 @@ def test_line_ends_and_a_byte_order_mark_are_kept() -> None:
 FACTS = Facts(
     has_context=True,
     files={"package.json": "{}", "package-lock.json": "{}", "src": None},
-    versions={("dpkg", "curl"): "1-2", ("apk", "git"): "3-r0", ("python", "flask"): "4.0"},
+    versions={
+        ("dpkg", "curl"): "1-2",
+        ("apk", "git"): "3-r0",
+        ("python", "flask"): "4.0",
+        ("npm", "typescript"): "5.9.2",
+        ("gem", "rake"): "13.2.1",
+        ("go", "example.com/cmd/tool"): "v1.2.3",
+    },
+    bases={
+        "debian": Base(tags=("13",)),
+        "debian:latest": Base(tags=("13",)),
+    },
 )
 EXAMPLES = {
     "ConsistentInstructionCasing": "FROM a:1\nrun x\nUSER 1",
@@ -82,14 +93,18 @@ EXAMPLES = {
     "RedundantTargetPlatform": "FROM --platform=$TARGETPLATFORM a:1",
     "StageNameCasing": "FROM a:1 AS Base",
     "UndefinedVar": "FROM a:1\nRUN x\nENV x=$PTH",
+    "DL3006": "FROM debian\nRUN x",
+    "DL3007": "FROM debian:latest\nRUN x",
     "DL3008": "FROM a:1\nRUN apt-get install -y curl",
     "DL3009": "FROM a:1\nRUN apt-get update",
     "DL3013": "FROM a:1\nRUN pip install Flask",
     "DL3014": "FROM a:1\nRUN apt-get install curl",
     "DL3015": "FROM a:1\nRUN apt-get install curl",
+    "DL3016": "FROM a:1\nRUN npm install -g typescript",
     "DL3018": "FROM a:1\nRUN apk add git",
     "DL3019": "FROM a:1\nRUN apk add git",
     "DL3020": "FROM a:1\nADD x /y",
+    "DL3028": "FROM a:1\nRUN gem install rake",
     "DL3025": "FROM a:1\nCMD node server.js",
     "DL3027": "FROM a:1\nRUN apt install x",
     "DL3030": "FROM a:1\nRUN yum install x",
@@ -101,6 +116,8 @@ EXAMPLES = {
     "DL3042": "FROM a:1\nRUN pip install x",
     "DL3046": "FROM a:1\nRUN useradd -u 123456 me",
     "DL3047": "FROM a:1\nRUN wget x",
+    "DL3059": "FROM a:1\nRUN a\nRUN b",
+    "DL3062": "FROM a:1\nRUN go install example.com/cmd/tool@latest",
     "DL3060": "FROM a:1\nRUN yarn install",
     "DL3065": "FROM --platform=$TARGETPLATFORM a:1",
     "DL4000": "FROM a:1\nMAINTAINER me",

@@ -10,7 +10,7 @@ from lamina.dockerfile import instructions as ins
 from lamina.dockerfile import mounts
 from lamina.errors import Invalid
 from lamina.lint.file import File, Item
-from lamina.lint.finding import Hit
+from lamina.lint.finding import Edit, Hit
 from lamina.lint.rules.kin import ERROR, WARNING, hadolint
 
 _BRACES = re.compile(r"\$\{[^}]*\}")
@@ -28,7 +28,8 @@ def untagged(file: File) -> Iterator[Hit]:
     for item, image in _images(file):
         name, tag, digest = _cut(image)
         if name and not tag and not digest and name != "scratch" and not name.startswith("$"):
-            yield file.hit(item, f'"{image}" has no tag', at=image)
+            hint, edits = _known_tag(file, item, image, f"{image}:{{}}")
+            yield file.hit(item, f'"{image}" has no tag', at=image, hint=hint, edits=edits)
 
 
 def latest(file: File) -> Iterator[Hit]:
@@ -36,7 +37,21 @@ def latest(file: File) -> Iterator[Hit]:
     for item, image in _images(file):
         _, tag, digest = _cut(image)
         if tag == "latest" and not digest:
-            yield file.hit(item, at=image)
+            hint, edits = _known_tag(file, item, image, image.removesuffix("latest") + "{}")
+            yield file.hit(item, at=image, hint=hint, edits=edits)
+
+
+def _known_tag(
+    file: File, item: Item, image: str, form: str
+) -> tuple[str | None, tuple[Edit, ...]]:
+    """What else the image is called here: the edit that says so, if it is one name alone."""
+    base = file.facts.bases.get(image)
+    span = file.find(item, image)
+    if base is None or not base.tags or not image.isascii() or "$" in image or span == item.span:
+        return None, ()
+    named = ", ".join(form.format(tag) for tag in base.tags[:4])
+    hint = f"here it is the same as {named}"
+    return hint, (Edit(span, form.format(base.tags[0])),) if len(base.tags) == 1 else ()
 
 
 def registry(file: File) -> Iterator[Hit]:

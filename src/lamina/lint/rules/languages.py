@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from lamina.dockerfile import instructions as ins
 from lamina.lint.command import has, has_flag, has_run, operands, texts
 from lamina.lint.edits import chained
-from lamina.lint.file import File
-from lamina.lint.finding import Hit
+from lamina.lint.file import File, Ran
+from lamina.lint.finding import Edit, Hit
 from lamina.lint.mounted import caches
 from lamina.lint.rules.kin import INFO, WARNING, hadolint
 from lamina.lint.shell import Command, Word
+from lamina.values import replace
 
 _TRUTHS = frozenset(("1", "true", "True", "TRUE", "on", "On", "ON", "yes", "Yes", "YES"))
 _PIP_VALUED = (
@@ -60,7 +61,7 @@ def pip_unpinned(file: File) -> Iterator[Hit]:
         packages = _behind(operands(command, _PIP_VALUED), "install")
         return [word for word in packages if not _pip_fixed(word.text)]
 
-    yield from _unpinned(file, select, "name==version", "python")
+    yield from _unpinned(file, select, "name==version", "python", "==")
 
 
 def _pip_fixed(package: str) -> bool:
@@ -133,7 +134,11 @@ def npm_unpinned(file: File) -> Iterator[Hit]:
             return []
         return [word for word in _behind(words, "install") if not _npm_fixed(word.text)]
 
-    yield from _unpinned(file, select, "name@version")
+    for hit, ran, words in _loose(file, select, "name@version"):
+        # Only what is installed for all is known to come from this command.
+        commands = [command for command in ran.script.commands if select(command)]
+        is_global = all(has_flag(command, "g", "global") for command in commands)
+        yield replace(hit, edits=file.pinned(ran, words, "npm", "@") if is_global else ())
 
 
 def _npm_fixed(package: str) -> bool:
@@ -183,7 +188,7 @@ def gem_unpinned(file: File) -> Iterator[Hit]:
             if word.text not in ("install", "i") and ":" not in word.text
         ]
 
-    yield from _unpinned(file, select, "name:version")
+    yield from _unpinned(file, select, "name:version", "gem", ":")
 
 
 def _before_dashes(command: Command) -> Command:
@@ -213,7 +218,20 @@ def go_unpinned(file: File) -> Iterator[Hit]:
         packages = words[1:2] if words[0].text == "run" else words[1:]
         return [word for word in packages if not _go_fixed(word.text)]
 
-    yield from _unpinned(file, select, "path@version")
+    for hit, ran, words in _loose(file, select, "path@version"):
+        yield replace(hit, edits=_go_pinned(file, ran, words))
+
+
+def _go_pinned(file: File, ran: Ran, words: list[Word]) -> tuple[Edit, ...]:
+    """The edits that put the version of the program in the image in the place of `latest`."""
+    edits: list[Edit] = []
+    for word in words:
+        path, at, _ = word.text.partition("@")
+        version = file.version(ran, "go", path)
+        if version is None or not at or not word.is_plain or not ran.located.starts:
+            return ()
+        edits.append(Edit(ran.span(word), f"{path}@{version}"))
+    return tuple(edits)
 
 
 def _go_fixed(package: str) -> bool:
@@ -234,15 +252,23 @@ def _behind(words: list[Word], verb: str) -> list[Word]:
 
 
 def _unpinned(
-    file: File, select: Callable[[Command], list[Word]], form: str, kind: str = ""
+    file: File, select: Callable[[Command], list[Word]], form: str, kind: str, sign: str
 ) -> Iterator[Hit]:
+    for hit, ran, words in _loose(file, select, form):
+        yield replace(hit, edits=file.pinned(ran, words, kind, sign))
+
+
+def _loose(
+    file: File, select: Callable[[Command], list[Word]], form: str
+) -> Iterator[tuple[Hit, Ran, list[Word]]]:
+    """The packages of each RUN that have no version."""
     for ran in file.runs:
         words = [word for command in ran.script.commands for word in select(command)]
         if words:
             names = ", ".join(f'"{word.text}"' for word in words[:4])
             more = f" and {len(words) - 4} more" if len(words) > 4 else ""
-            edits = file.pinned(ran, words, kind, "==") if kind else ()
-            yield ran.hit(words[0], message=f"no version: {names}{more}", hint=form, edits=edits)
+            message = f"no version: {names}{more}"
+            yield ran.hit(words[0], message=message, hint=form), ran, words
 
 
 RULES = (

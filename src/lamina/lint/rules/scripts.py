@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lamina.dockerfile import instructions as ins
 from lamina.lint import shell
 from lamina.lint.command import has, has_flag, texts
+from lamina.lint.dependencies import is_install
+from lamina.lint.edits import merged
 from lamina.lint.file import File, Item, Ran
-from lamina.lint.finding import Hit
+from lamina.lint.finding import Edit, Hit
 from lamina.lint.pragma import Kind, pragmas
 from lamina.lint.rules.kin import INFO, WARNING, hadolint
 
 _SENSELESS = ("free", "kill", "mount", "ps", "service", "shutdown", "ssh", "top", "vim")
 _NOT_POSIX = ("pwsh", "powershell", "cmd")
+_NOT_SH = re.compile(r"(?i)(^|[/\\])(pwsh|powershell|cmd|python|perl|node)")
 _SHELLS = ("ash", "bash", "zsh")
 _WGET_QUIET = (
     "q", "quiet", "o", "output-file", "a", "append-output", "no-verbose", "progress",
@@ -36,12 +40,30 @@ def consecutive(file: File) -> Iterator[Hit]:
     Each makes a layer. Where a RUN chains several commands already, the cut is taken to be meant.
     """
     before: Ran | None = None
+    last: Ran | None = None
     for item in file.items:
         ran = file.ran_at.get(item.index) if isinstance(item.instruction, ins.Run) else None
         if ran is not None and before is not None and _are_alike(before, ran):
-            yield ran.hit()
+            assert last is not None
+            yield ran.hit(edits=_joined(file, last, ran))
         else:
             before = ran
+        last = ran
+
+
+def _joined(file: File, one: Ran, other: Ran) -> tuple[Edit, ...]:
+    """The edit that makes one RUN of both; none where one of them is better apart.
+
+    What installs dependencies of a language is moved to the lists that it reads.
+    """
+    if any(is_install(command) for ran in (one, other) for command in ran.script.commands):
+        return ()
+    shells = [item.instruction for item in file.of(ins.Shell)]
+    names = [line.args[0] for line in shells if isinstance(line, ins.Shell) and line.args]
+    names += [each.shell for each in pragmas(file) if each.kind is Kind.SHELL]
+    if file.reading.escape != "\\" or any(_NOT_SH.search(name) for name in names):
+        return ()
+    return merged(file.source, one, other)
 
 
 def _are_alike(one: Ran, other: Ran) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from unit.lint.advice import lines
+from lamina.lint import Base, Facts, Settings
+from lamina.lint.fix import fix
+from unit.lint.advice import found, lines
 
 
 @pytest.mark.parametrize(
@@ -53,3 +55,34 @@ def test_it_is_silent(code: str, text: str) -> None:
 def test_only_trusted_registries_are_taken_from(text: str, expected: list[int]) -> None:
     assert lines("DL3026", text, registries=("x.io", "*.y.io")) == expected
     assert lines("DL3026", text) == []
+
+
+KNOWN = Facts(
+    bases={
+        "debian": Base(tags=("13",)),
+        "debian:latest": Base(tags=("13",)),
+        "r.io/a": Base(tags=("1", "1.2")),
+        "alone": Base(),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("FROM debian", "FROM debian:13"),
+        ("FROM debian AS a\nFROM a", "FROM debian:13 AS a\nFROM a"),
+        ("FROM --platform=linux/amd64 debian:latest", "FROM --platform=linux/amd64 debian:13"),
+        ("FROM r.io/a", "FROM r.io/a"),
+        ("FROM alone", "FROM alone"),
+        ("FROM unknown", "FROM unknown"),
+    ],
+)
+def test_the_tag_is_the_one_that_is_known(text: str, expected: str) -> None:
+    settings = Settings(only=frozenset(("DL3006", "DL3007")))
+    assert fix(text, settings=settings, facts=KNOWN)[0] == expected
+
+
+def test_several_tags_are_told_and_left_to_a_person() -> None:
+    (one,) = found("DL3006", "FROM r.io/a", KNOWN)
+    assert (one.hint, one.edits) == ("here it is the same as r.io/a:1, r.io/a:1.2", ())

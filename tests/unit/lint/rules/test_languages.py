@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lamina.lint import Facts, Settings
+from lamina.lint.fix import fix
 from unit.lint.advice import lines, mended
 
 
@@ -91,3 +93,51 @@ def test_it_is_silent(code: str, text: str) -> None:
 )
 def test_it_is_mended(code: str, text: str, expected: str) -> None:
     assert mended(code, text) == expected
+
+
+FACTS = Facts(
+    versions={
+        ("npm", "typescript"): "5.9.2",
+        ("npm", "@scope/tool"): "1.0.0",
+        ("gem", "rake"): "13.2.1",
+        ("go", "example.com/cmd/tool"): "v1.2.3",
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "expected"),
+    [
+        (
+            "DL3016",
+            "RUN npm install -g typescript @scope/tool",
+            "RUN npm install -g typescript@5.9.2 @scope/tool@1.0.0",
+        ),
+        ("DL3016", "RUN npm install typescript", "RUN npm install typescript"),
+        ("DL3016", "RUN npm install -g typescript x", "RUN npm install -g typescript x"),
+        ("DL3028", "RUN gem install rake", "RUN gem install rake:13.2.1"),
+        ("DL3028", "RUN gem install rake x", "RUN gem install rake x"),
+        (
+            "DL3062",
+            "RUN go install example.com/cmd/tool@latest",
+            "RUN go install example.com/cmd/tool@v1.2.3",
+        ),
+        (
+            "DL3062",
+            "RUN go install example.com/cmd/tool",
+            "RUN go install example.com/cmd/tool",
+        ),
+        (
+            "DL3062",
+            "RUN go install example.com/cmd/other@latest",
+            "RUN go install example.com/cmd/other@latest",
+        ),
+    ],
+)
+def test_a_version_is_the_one_that_the_image_has(code: str, text: str, expected: str) -> None:
+    settings = Settings(only=frozenset((code,)))
+    changed, _ = fix(f"FROM a:1\n{text}", settings=settings, facts=FACTS)
+    assert changed == f"FROM a:1\n{expected}"
+    # What an earlier stage installs is not in the image.
+    stages = f"FROM a:1 AS b\n{text}\nFROM b:1\n"
+    assert fix(stages, settings=settings, facts=FACTS) == (stages, 0)

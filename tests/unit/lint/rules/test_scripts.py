@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from unit.lint.advice import lines
+from lamina.lint import Settings
+from lamina.lint.fix import fix
+from unit.lint.advice import lines, mended
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,44 @@ def test_it_fires(code: str, text: str) -> None:
 )
 def test_it_is_silent(code: str, text: str) -> None:
     assert lines(code, text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("RUN a\nRUN b c", "RUN a \\\n    && b c"),
+        ("RUN a\n\nRUN b\nRUN c", "RUN a \\\n    && b \\\n    && c"),
+        ('SHELL ["/bin/bash", "-c"]\nRUN a\nRUN b', None),
+    ],
+)
+def test_runs_are_joined(text: str, expected: str | None) -> None:
+    end = expected or 'SHELL ["/bin/bash", "-c"]\nRUN a \\\n    && b'
+    assert mended("DL3059", text) == end
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RUN cd /x\nRUN b",
+        "RUN A=1\nRUN b",
+        "RUN a\n# why\nRUN b",
+        "RUN a # note\nRUN b",
+        'RUN ["a"]\nRUN b',
+        "RUN a &\nRUN b",
+        "RUN a | c\nRUN b",
+        "RUN <<E\na\nE\nRUN b",
+        "RUN --network=none a\nRUN --network=none b",
+        "RUN x\nRUN npm ci",
+        "RUN pip install -r requirements.txt\nRUN x",
+        'SHELL ["powershell", "-Command"]\nRUN a\nRUN b',
+        "# hadolint shell=pwsh\nRUN a\nRUN b",
+    ],
+)
+def test_runs_that_mean_something_else_together_are_left(text: str) -> None:
+    before = f"FROM a:1\n{text}"
+    assert fix(before, settings=Settings(only=frozenset(("DL3059",)))) == (before, 0)
+
+
+def test_where_the_escape_is_another_runs_are_left() -> None:
+    text = "# escape=`\nFROM a:1\nRUN a\nRUN b\n"
+    assert fix(text, settings=Settings(only=frozenset(("DL3059",)))) == (text, 0)
