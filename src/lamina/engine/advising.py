@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lamina.oci.platform import Platform
 
 _LIMIT = 16 << 20  # bytes of a Dockerfile, and of an ignore file
+_NAMES = 10_000  # in a directory of the context that rules want to know
 _LIST = 1 << 20  # bytes of a file of the context that rules may want to read
 _IGNORE = ".dockerignore"
 _ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
@@ -71,6 +72,7 @@ def find(engine: Engine, where: str, file: str | None, stdin: BinaryIO) -> Place
     facts = Facts(
         ignore=ignore,
         files=Files(path, ignore),
+        listing=Listing(path, ignore),
         has_context=True,
         has_history=(path / ".git").exists(),
         bases=bases,
@@ -161,6 +163,48 @@ class Files(Mapping[str, str | None]):
             return False, None
         finally:
             os.close(fd)
+
+
+class Listing(Mapping[str, tuple[str, ...]]):
+    """The names right in directories of a context, as `Files` sees it; large ones are unknown."""
+
+    def __init__(self, directory: Path, ignore: Ignore | None) -> None:
+        self._directory = directory
+        self._ignore = ignore
+        self._seen: dict[str, tuple[str, ...] | None] = {}
+
+    def __getitem__(self, path: str) -> tuple[str, ...]:
+        if path not in self._seen:
+            self._seen[path] = self._look(path)
+        found = self._seen[path]
+        if found is None:
+            raise KeyError(path)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (path for path, found in self._seen.items() if found is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _look(self, path: str) -> tuple[str, ...] | None:
+        from lamina.fs.root import Root
+
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        try:
+            with Root.at(self._directory) as root:
+                fd = root.open(path or ".", flags)
+                try:
+                    names = os.listdir(fd)
+                finally:
+                    os.close(fd)
+        except (OSError, Error, ValueError):
+            return None
+        if len(names) > _NAMES:
+            return None
+        inside = [(f"{path}/{name}" if path else name, name) for name in names]
+        ignore = self._ignore
+        return tuple(sorted(n for full, n in inside if ignore is None or not ignore.ignores(full)))
 
 
 def _looked_at(root: Root, path: str) -> tuple[bool, str | None]:

@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+from lamina.lint import cargo, dotnet
 from lamina.lint.command import flags, has, has_run, texts, value_of
 from lamina.lint.shell import Command
 from lamina.values import dataclass
@@ -84,6 +85,8 @@ def is_list(path: str) -> bool:
     name = posixpath.basename(path)
     if re.fullmatch(r"requirements.*\.txt|constraints.*\.txt", name):
         return True
+    if name in ("Cargo.toml", "Cargo.lock") or name.endswith(dotnet.PROJECTS):
+        return True
     return any(name in each.lists for each in INSTALLERS.values())
 
 
@@ -98,11 +101,13 @@ def is_install(command: Command) -> bool:
     """Whether it installs what lists say, whatever else it may read."""
     installer = INSTALLERS.get(command.name)
     if installer is None:
-        return is_pip(command)
+        return is_pip(command) or dotnet.is_restore(command)
     return has(command, command.name, *installer.verbs)
 
 
-def lists_of(command: Command, place: str, files: Files) -> tuple[str, ...]:
+def lists_of(
+    command: Command, place: str, files: Files, listing: dotnet.Listing
+) -> tuple[str, ...]:
     """The files of the context that an install command reads when it runs in `place` of it.
 
     None of them where it may read others too.
@@ -111,6 +116,11 @@ def lists_of(command: Command, place: str, files: Files) -> tuple[str, ...]:
         return ()
     if is_pip(command):
         return tuple(_requirements(command, place, files))
+    if command.name == "dotnet":
+        return dotnet.lists(command, place, files, listing)
+    if command.name == "cargo":
+        needed = cargo.fetch(command, place, files)
+        return needed.lists if needed is not None else ()
     installer = INSTALLERS.get(command.name)
     if installer is None or not is_install(command):
         return ()

@@ -47,6 +47,8 @@ class Facts:
     # Of the context, ignored files left out: texts of small files by their paths, None for
     # directories. Asked for single paths only.
     files: Mapping[str, str | None] = field(default_factory=dict)
+    # Names right in a directory of it, ignored ones left out; "" is its top.
+    listing: Mapping[str, Sequence[str]] = field(default_factory=dict)
     # Of a build that was: files of the context that a RUN opened, by its logical line; and the
     # versions of packages in the image, by kind (dpkg, apk, python; npm, of those installed for
     # all; gem; go, of programs) and name.
@@ -120,6 +122,14 @@ class Ran:
             return ()
         span = self.span(word)
         place = Span(span.end_line, span.end_column, span.end_line, span.end_column)
+        return (Edit(place, addition),)
+
+    def before(self, command: shell.Command, addition: str) -> tuple[Edit, ...]:
+        """As `behind`, before a command and what it sets for itself."""
+        if not self.located.starts:
+            return ()
+        span = self.span(command)
+        place = Span(span.start_line, span.start_column, span.start_line, span.start_column)
         return (Edit(place, addition),)
 
     def pinned(

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable
 
 from lamina.dockerfile import instructions as ins
+from lamina.lint import cargo
 from lamina.lint.dependencies import is_install, lists_of
-from lamina.lint.edits import is_chain, moved_below
+from lamina.lint.edits import chained, is_chain, moved_below
 from lamina.lint.file import File, Item, Part, Ran
 from lamina.lint.finding import Edit
 
@@ -84,12 +85,13 @@ def read_by(file: File, part: Part, copy: Item, ran: Ran) -> tuple[str, ...]:
     if inside.startswith(".."):
         return ()
     place = posixpath.normpath(posixpath.join(source, inside))
+    top = "" if place == "." else place
     seen = file.facts.opened.get(ran.run.original)
     listed: list[str] = []
     for command in ran.script.commands:
         if command.name in _HARMLESS:
             continue
-        own = lists_of(command, "" if place == "." else place, file.facts.files)
+        own = lists_of(command, top, file.facts.files, file.facts.listing)
         if not own and (seen is None or not is_install(command)):
             return ()
         listed += own
@@ -130,7 +132,18 @@ def split(
     if len(down) != 2:
         return ()
     end = "\r\n" if "\r\n" in file.source.text else "\n"
-    return (Edit(down[0].span, " ".join(words) + end), down[1])
+    stubs = _stubs(file, ran, posixpath.dirname(names[0]))
+    return (Edit(down[0].span, " ".join(words) + end), down[1], *stubs)
+
+
+def _stubs(file: File, ran: Ran, place: str) -> tuple[Edit, ...]:
+    """The edits that put files there which Cargo wants to see, and take them away again."""
+    for command in ran.script.commands:
+        needed = cargo.fetch(command, place, file.facts.files)
+        if needed is not None and needed.stubs:
+            make = f"mkdir src && touch {' '.join(needed.stubs)} && "
+            return (*ran.before(command, make), *chained(ran, "rm -r src"))
+    return ()
 
 
 def _may_wait(

@@ -6,8 +6,9 @@ import io
 import tarfile
 from pathlib import Path
 
+from lamina.dockerfile.ignore import Ignore
 from lamina.engine import Engine, Settings
-from lamina.engine.advising import Bases
+from lamina.engine.advising import Bases, Listing
 
 
 def tar(name: str) -> io.BytesIO:
@@ -29,3 +30,17 @@ def test_other_tags_of_the_same_image_are_known(tmp_path: Path) -> None:
         assert bases["debian:13"].tags == ("13.2",)
         assert bases["debian:12"].tags == ()
         assert "fedora" not in bases
+
+
+def test_names_of_a_context_are_listed_without_what_is_ignored(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/App.csproj").write_text("")
+    (tmp_path / "src/notes").write_text("")
+    (tmp_path / "out").symlink_to("/")
+    listing = Listing(tmp_path, Ignore.parse(b"**/notes\n"))
+    assert listing[""] == ("out", "src")
+    assert listing["src"] == ("App.csproj",)
+    assert listing.get("none") is None
+    assert listing.get("src/App.csproj") is None
+    assert "etc" not in listing.get("out", ())
+    assert listing.get("../..") is None or tmp_path.name not in listing["../.."]

@@ -191,3 +191,150 @@ def test_what_was_recorded_is_evidence() -> None:
     facts = replace(CONTEXT, opened={"RUN npm ci": ("package.json", "extra.js")})
     (finding,) = found("LM1002", text, facts)
     assert "COPY extra.js package-lock.json package.json ./\n" in [e.text for e in finding.edits]
+
+
+CARGO = """[package]
+name = "app"
+version = "0.1.0"
+[dependencies]
+serde = { version = "1", features = ["derive"] }
+"""
+TOLD = CARGO + '[[bin]]\nname = "app"\npath = "src/app.rs"\n'
+FETCH = "WORKDIR /app\nCOPY . .\nRUN cargo fetch --locked\n"
+
+
+def crate(manifest: str, *names: str) -> Facts:
+    files: dict[str, str | None] = {"Cargo.toml": manifest, **dict.fromkeys(names, "")}
+    return Facts(has_context=True, files=files)
+
+
+def test_a_crate_is_fetched_above_its_sources() -> None:
+    facts = crate(CARGO, "Cargo.lock", "src/main.rs", "src/lib.rs")
+    assert moved(FETCH, facts) == (
+        "WORKDIR /app\nCOPY Cargo.toml Cargo.lock ./\n"
+        "RUN mkdir src && touch src/main.rs src/lib.rs && cargo fetch --locked && rm -r src\n"
+        "COPY . .\n"
+    )
+    assert moved(moved(FETCH, facts), facts) == moved(FETCH, facts)
+
+
+def test_what_is_set_for_the_fetch_alone_stays_with_it() -> None:
+    text = "WORKDIR /app\nCOPY . .\nRUN CARGO_NET_RETRY=9 cargo fetch\n"
+    stubbed = "RUN mkdir src && touch src/main.rs && CARGO_NET_RETRY=9 cargo fetch && rm -r src\n"
+    assert stubbed in moved(text, crate(CARGO, "src/main.rs"))
+
+
+def test_a_crate_whose_targets_say_their_paths_needs_no_stubs() -> None:
+    assert moved(FETCH, crate(TOLD, "src/app.rs", "rust-toolchain.toml")) == (
+        "WORKDIR /app\nCOPY Cargo.toml rust-toolchain.toml ./\nRUN cargo fetch --locked\nCOPY . .\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("manifest", "names"),
+    [
+        (CARGO, ()),  # no target that cargo would find
+        (CARGO, ("src/main.rs", ".cargo")),
+        (CARGO, ("src/main.rs", "vendor")),
+        (CARGO + "[workspace]\n", ("src/main.rs",)),
+        (CARGO + 'near = { path = "near" }\n', ("src/main.rs",)),
+        (CARGO + '[patch.crates-io]\nx = { path = "x" }\n', ("src/main.rs",)),
+        (CARGO + "[target.'cfg(unix)'.dependencies]\nx.path = 'x'\n", ("src/main.rs",)),
+        (CARGO + '[[bin]]\nname = "other"\n', ("src/main.rs",)),
+        (CARGO + '[[test]]\nname = "other"\n', ("src/main.rs",)),
+        (CARGO.replace("version =", "version.workspace = true #"), ("src/main.rs",)),
+        (CARGO.replace("version =", 'build = "make.rs"\nversion ='), ("src/main.rs",)),
+        ("[dependencies]\n", ("src/main.rs",)),
+        ("[package", ("src/main.rs",)),
+        (UNREAD, ("src/main.rs",)),
+    ],
+)
+def test_a_crate_with_more_to_it_stays(manifest: str, names: tuple[str, ...]) -> None:
+    assert moved(FETCH, crate(manifest, *names)) == FETCH
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cargo fetch --manifest-path x/Cargo.toml",
+        "cargo build --release",
+        "cargo fetch && cargo build",
+        "cargo +nightly fetch",
+        "cargo fetch; true",
+    ],
+)
+def test_another_command_of_cargo_stays(command: str) -> None:
+    text = f"WORKDIR /app\nCOPY . .\nRUN {command}\n"
+    assert moved(text, crate(CARGO, "src/main.rs")) == text
+
+
+PROJECT = """<Project Sdk="Microsoft.NET.Sdk.Web">
+  <ItemGroup><PackageReference Include="Serilog" Version="4.0.0" /></ItemGroup>
+</Project>
+"""
+RESTORE = "WORKDIR /app\nCOPY . .\nRUN dotnet restore\n"
+
+
+def project(files: dict[str, str], above: tuple[str, ...] = (), place: str = "") -> Facts:
+    names = tuple(path.removeprefix(f"{place}/") for path in files)
+    listing = {"": above, place: names} if place else {"": (*above, *names)}
+    return Facts(has_context=True, files={**files, "src": None}, listing=listing)
+
+
+def test_a_project_of_dotnet_is_restored_above_its_sources() -> None:
+    files = {
+        "App.csproj": PROJECT,
+        "Directory.Packages.props": "<Project/>",
+        "NuGet.Config": '<add key="a" value="https://x.io/v3/index.json" />',
+        "Program.cs": "",
+        "packages.lock.json": "{}",
+    }
+    assert moved(RESTORE, project(files)) == (
+        "WORKDIR /app\n"
+        "COPY App.csproj Directory.Packages.props NuGet.Config packages.lock.json ./\n"
+        "RUN dotnet restore\nCOPY . .\n"
+    )
+
+
+def test_a_project_that_is_named_is_the_one() -> None:
+    files = {"src/App.csproj": PROJECT, "src/Other.csproj": PROJECT, "src/All.sln": ""}
+    text = "COPY src /app\nWORKDIR /app\nRUN dotnet restore App.csproj -r linux-x64\n"
+    assert moved(text, project(files, place="src")) == (
+        "COPY src/App.csproj /app/\nWORKDIR /app\n"
+        "RUN dotnet restore App.csproj -r linux-x64\nCOPY src /app\n"
+    )
+    assert moved(text, project(files, ("Directory.Build.props",), "src")) == text
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"App.csproj": PROJECT, "Other.fsproj": PROJECT},
+        {"App.csproj": PROJECT, "All.sln": ""},
+        {"App.csproj": PROJECT, "obj": ""},
+        {"App.csproj": PROJECT.replace("PackageReference", "ProjectReference")},
+        {"App.csproj": PROJECT.replace("<ItemGroup>", '<Import Project="../x.props" />')},
+        {"App.csproj": PROJECT.replace("<ItemGroup>", "<ItemGroup Condition=\"Exists('x')\">")},
+        {"App.csproj": PROJECT.replace("<ItemGroup>", "<RestoreSources>local</RestoreSources>")},
+        {"App.csproj": UNREAD},
+        {"App.csproj": PROJECT, "nuget.config": '<add key="a" value="./packages" />'},
+        {"App.csproj": PROJECT, "directory.build.props": '<Import Project="x" />'},
+    ],
+)
+def test_a_project_with_more_to_it_stays(files: dict[str, str]) -> None:
+    assert moved(RESTORE, project(files)) == RESTORE
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "dotnet restore ../App.csproj",
+        "dotnet restore --configfile x",
+        "dotnet restore && dotnet build",
+        "dotnet restore $P",
+    ],
+)
+def test_another_command_of_dotnet_stays(command: str) -> None:
+    text = f"WORKDIR /app\nCOPY . .\nRUN {command}\n"
+    assert moved(text, project({"App.csproj": PROJECT})) == text
