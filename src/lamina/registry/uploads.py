@@ -12,7 +12,6 @@ import hashlib
 import os
 import re
 import threading
-import uuid
 from collections import OrderedDict
 from collections.abc import Iterable
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -45,6 +44,8 @@ class FileUploads:
         self.states = _States()
 
     def begin(self, name: str, algorithm: str) -> str:
+        import uuid
+
         session = f"{uuid.uuid4()}.{_check(name)}.{algorithm}"
         with told(str(self.root)):
             os.close(os.open(self.path(session), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

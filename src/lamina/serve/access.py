@@ -14,11 +14,10 @@ from lamina.errors import Denied
 from lamina.serve.errors import Unauthorized
 from lamina.serve.request import NOBODY, Caller, Request
 from lamina.serve.rights import Action, Rights
-from lamina.serve.tokens import BadToken, Scope
 
 if TYPE_CHECKING:
     from lamina.serve.passwords import Passwords
-    from lamina.serve.tokens import Issuer, Verifier
+    from lamina.serve.tokens import Issuer, Scope, Verifier
 
 InThread = Callable[..., Awaitable[bool]]
 _LONGEST = 8 << 10  # characters of a header
@@ -56,6 +55,8 @@ class Access:
         text = request.header("authorization")
         if text is None or self.is_open:
             return NOBODY
+        from lamina.serve.tokens import BadToken
+
         scheme, _, rest = text.partition(" ")
         if scheme.lower() == "bearer" and self.verifier is not None:
             try:
@@ -94,6 +95,8 @@ class Access:
         """Unauthorized if better proof may help, Denied if it is known who may not."""
         if self.may(caller, name, action):
             return
+        from lamina.serve.tokens import Scope
+
         # Who may push may also pull, so that a client asks for both at once, as Docker does.
         asked = (Action.PULL, Action.PUSH) if action is Action.PUSH else (action,)
         scope = Scope("repository", name, asked)
@@ -115,6 +118,8 @@ class Access:
         if self.is_open or caller.user is not None or self.rights.lets_anybody_in:
             return
         if caller.claims is None:
+            from lamina.serve.tokens import Scope
+
             scope = Scope("registry", "catalog", ("*",))
             raise self.unauthorized(request, "the catalog needs a login", scope)
 

@@ -19,10 +19,9 @@ from lamina.registry.document import Document
 from lamina.registry.failures import OutOfOrder, ReadOnly
 from lamina.registry.local import LocalRegistry
 from lamina.registry.metadata import Entry, Link
-from lamina.registry.mirror import Mirror, Mirrors
 from lamina.registry.registry import Registry
 from lamina.registry.repository import Repository
-from lamina.serve import errors, events, grants, listing, pull, push, removal
+from lamina.serve import errors, listing, pull, push, removal
 from lamina.serve.access import Access
 from lamina.serve.answer import Answer, of_bytes, of_json
 from lamina.serve.errors import NotHere, TooMany, WrongMethod
@@ -35,9 +34,8 @@ from lamina.serve.rights import ALL, ANYBODY, Action, Rights, Rule
 from lamina.values import replace
 
 if TYPE_CHECKING:
+    from lamina.registry.mirror import Mirror, Mirrors
     from lamina.serve.old import Old
-
-if TYPE_CHECKING:
     from lamina.serve.web.site import Site
 
 T = TypeVar("T")
@@ -261,6 +259,8 @@ class App:
     def _tell(self, action: str, request: Request, target: dict[str, object]) -> None:
         if not self._listeners:
             return
+        from lamina.serve import events
+
         found = events.event(
             action,
             target=target,
@@ -338,6 +338,8 @@ class App:
             text = self.metrics.text().encode()
             return of_bytes(200, text, "text/plain; version=0.0.4; charset=utf-8")
         if path == "/token" and self.access.issuer is not None:
+            from lamina.serve import grants
+
             self._rates.take(request.client)
             if request.method == "GET":
                 return await grants.by_get(self, request)

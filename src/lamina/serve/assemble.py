@@ -11,19 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamina.registry import LocalRegistry, Registry, open_registry
-from lamina.registry.mirror import Mirrors
 from lamina.serve.access import Access
 from lamina.serve.app import App
-from lamina.serve.chores import Chores
-from lamina.serve.events import Webhook
 from lamina.serve.metrics import Metrics
-from lamina.serve.old import Old
-from lamina.serve.passwords import Passwords
 from lamina.serve.rights import ALL, ANYBODY, LOGGED_IN, Rights, Rule
 from lamina.serve.settings import Settings
-from lamina.serve.tokens import Issuer, Verifier, read_keys
 
 if TYPE_CHECKING:
+    from lamina.registry.mirror import Mirrors
+    from lamina.serve.events import Webhook
+    from lamina.serve.old import Old
     from lamina.serve.web.shelf import Analyst, Shelf
     from lamina.serve.web.site import Site
 
@@ -56,13 +53,12 @@ def assembled(
     """
     metrics = Metrics()
     with ExitStack() as stack:
-        hooks = [
-            Webhook(listener, count=lambda url, what: metrics.events.add(1, url, what))
-            for listener in settings.listeners
-        ]
+        hooks = _hooks(settings, metrics)
         for hook in hooks:
             stack.callback(hook.close)
-        if isinstance(registry, Registry):
+        if isinstance(registry, Registry) and settings.gc_interval:
+            from lamina.serve.chores import Chores
+
             chores = Chores(
                 registry,
                 interval=settings.gc_interval,
@@ -73,7 +69,7 @@ def assembled(
             )
             stack.enter_context(chores)
         doorkeeper = access(settings, keys)
-        old = Old(keys / "schema1.pem") if settings.schema1 else None
+        old = _old(keys) if settings.schema1 else None
         app = App(
             registry,
             access=doorkeeper,
@@ -91,6 +87,23 @@ def assembled(
         yield app
 
 
+def _hooks(settings: Settings, metrics: Metrics) -> list[Webhook]:
+    if not settings.listeners:
+        return []
+    from lamina.serve.events import Webhook
+
+    return [
+        Webhook(listener, count=lambda url, what: metrics.events.add(1, url, what))
+        for listener in settings.listeners
+    ]
+
+
+def _old(keys: Path) -> Old:
+    from lamina.serve.old import Old
+
+    return Old(keys / "schema1.pem")
+
+
 def _site(settings: Settings, pages: tuple[Shelf, Analyst], doorkeeper: Access) -> Site:
     from lamina.serve.web.site import Site
 
@@ -104,6 +117,9 @@ def access(settings: Settings, keys: Path) -> Access:
     rights = settings.rights or Rights((Rule(frozenset({who}), ("**",), ALL),))
     if auth.mode == "none":
         return Access(rights, service=auth.service)
+    from lamina.serve.passwords import Passwords
+    from lamina.serve.tokens import Issuer, Verifier, read_keys
+
     passwords = Passwords(auth.htpasswd) if auth.htpasswd is not None else None
     if auth.mode == "basic":
         return Access(rights, passwords=passwords, service=auth.service)

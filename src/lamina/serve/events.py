@@ -7,14 +7,15 @@ asked again a few times, each time later.
 from __future__ import annotations
 
 import json
-import queue
 import threading
-import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from lamina.values import dataclass, field
+
+if TYPE_CHECKING:
+    import queue
 
 MEDIA_TYPE = "application/vnd.docker.distribution.events.v2+json"
 _BATCH = 100  # events of one envelope
@@ -42,6 +43,9 @@ def event(
     source: str,
 ) -> dict[str, object]:
     """One event of the envelope."""
+    import uuid
+    from datetime import UTC, datetime
+
     return {
         "id": str(uuid.uuid4()),
         "timestamp": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
@@ -49,11 +53,15 @@ def event(
         "target": dict(target),
         "request": dict(request),
         "actor": {"name": actor} if actor else {},
-        "source": {"addr": source, "instanceID": _INSTANCE},
+        "source": {"addr": source, "instanceID": _instance()},
     }
 
 
-_INSTANCE = str(uuid.uuid4())
+@cache
+def _instance() -> str:
+    import uuid
+
+    return str(uuid.uuid4())
 
 
 class Webhook:
@@ -62,8 +70,11 @@ class Webhook:
     def __init__(
         self, listener: Listener, *, count: Callable[[str, str], None] = lambda url, outcome: None
     ) -> None:
+        import queue
+
         self.listener = listener
         self._count = count
+        self._full, self._empty = queue.Full, queue.Empty
         self._queue: queue.Queue[dict[str, object] | None] = queue.Queue(listener.queue)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
@@ -75,14 +86,14 @@ class Webhook:
             return
         try:
             self._queue.put_nowait(found)
-        except queue.Full:
+        except self._full:
             self._count(self.listener.url, "dropped")
 
     def close(self, timeout: float = 5.0) -> None:
         """Bring what waits, but no longer than `timeout` seconds."""
         try:
             self._queue.put(None, timeout=timeout)
-        except queue.Full:
+        except self._full:
             pass
         self._thread.join(timeout)
         self._stopped.set()
@@ -97,7 +108,7 @@ class Webhook:
             while len(batch) < _BATCH:
                 try:
                     batch.append(self._queue.get_nowait())
-                except queue.Empty:
+                except self._empty:
                     break
             ended = None in batch
             found = [each for each in batch if each is not None]

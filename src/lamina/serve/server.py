@@ -85,7 +85,7 @@ def listen(address: Address) -> socket.socket:
     """A socket that takes connections at `address`; Unavailable or Denied."""
     try:
         family, _, _, _, place = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            _ascii(address.host), address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         found = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
@@ -104,6 +104,11 @@ def listen(address: Address) -> socket.socket:
         reason = (error.strerror or str(error)).lower()
         raise Unavailable(f'cannot listen at "{address}": {reason}') from error
     return found
+
+
+def _ascii(host: str) -> str | bytes:
+    """The name as bytes where it is nothing else: of a text the codec for IDNA is made ready."""
+    return host.encode() if host.isascii() else host
 
 
 def serve(
