@@ -130,7 +130,7 @@ class App:
         request = Request(scope, receive, patience=self.limits.patience)
         if self._forwarded:
             request.believe_proxy()
-        self.metrics.under_way += 1
+        self.metrics.under_way.add(1)
         answer: Answer | None = None
         failure: str | None = None
         version = self._memo.version() if self._memo is not None else None
@@ -145,7 +145,7 @@ class App:
             failure = f"the answer broke off: {error}"
             raise  # so that the connection is closed, and nobody takes it for the whole
         finally:
-            self.metrics.under_way -= 1
+            self.metrics.under_way.add(-1)
             self._ledger.account(request, answer, failure, time.perf_counter() - began)
 
     def at_once(self, scope: Scope) -> tuple[Message, Message] | None:

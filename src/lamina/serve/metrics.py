@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+
+from lamina.serve.tally import Own, Tally
 
 Labels = tuple[str, ...]
 
@@ -14,20 +15,20 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 class Counter:
     """Numbers that only grow, one for each set of label values."""
 
-    def __init__(self, name: str, help: str, labels: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, help: str, labels: Sequence[str] = (), *, tally: Tally | None = None
+    ) -> None:
         self._head = f"# HELP {name} {help}\n# TYPE {name} counter\n"
         self._name = name
         self._labels = tuple(labels)
-        self._values: dict[Labels, float] = {}
-        self._lock = threading.Lock()
+        self._tally = tally or Own()
 
     def add(self, amount: float = 1, *values: str) -> None:
-        with self._lock:
-            self._values[values] = self._values.get(values, 0) + amount
+        self._tally.add((self._name, *values), amount)
 
     def text(self) -> str:
-        with self._lock:
-            values = sorted(self._values.items())
+        found = self._tally.all().items()
+        values = sorted((key[1:], value) for key, value in found if key[0] == self._name)
         if not values and not self._labels:
             values = [((), 0)]
         return self._head + "".join(
@@ -37,15 +38,20 @@ class Counter:
 
 
 class Gauge:
-    """A number that is looked up when it is asked for."""
+    """A number that goes up and down."""
 
-    def __init__(self, name: str, help: str, value: Callable[[], float]) -> None:
+    def __init__(self, name: str, help: str, *, tally: Tally | None = None) -> None:
         self._head = f"# HELP {name} {help}\n# TYPE {name} gauge\n"
         self._name = name
-        self._value = value
+        self._key = (name,)
+        self._tally = tally or Own()
+        self._tally.clear(self._key)
+
+    def add(self, amount: float) -> None:
+        self._tally.add(self._key, amount)
 
     def text(self) -> str:
-        return f"{self._head}{self._name} {_number(self._value())}\n"
+        return f"{self._head}{self._name} {_number(self._tally.all().get(self._key, 0))}\n"
 
 
 class Histogram:
@@ -57,27 +63,31 @@ class Histogram:
         help: str,
         labels: Sequence[str] = (),
         bounds: Sequence[float] = _SECONDS,
+        *,
+        tally: Tally | None = None,
     ) -> None:
         self._head = f"# HELP {name} {help}\n# TYPE {name} histogram\n"
         self._name = name
         self._labels = tuple(labels)
         self._bounds = tuple(bounds)
-        self._counts: dict[Labels, list[int]] = {}
-        self._sums: dict[Labels, float] = {}
-        self._lock = threading.Lock()
+        self._steps = tuple(str(at) for at in range(len(bounds) + 1))
+        self._tally = tally or Own()
 
     def observe(self, value: float, *values: str) -> None:
-        with self._lock:
-            counts = self._counts.setdefault(values, [0] * (len(self._bounds) + 1))
-            counts[bisect_left(self._bounds, value)] += 1
-            self._sums[values] = self._sums.get(values, 0.0) + value
+        step = self._steps[bisect_left(self._bounds, value)]
+        self._tally.add((self._name, step, *values), 1)
+        self._tally.add((self._name, "sum", *values), value)
 
     def text(self) -> str:
-        with self._lock:
-            found = sorted((labels, list(counts)) for labels, counts in self._counts.items())
-            sums = dict(self._sums)
+        found = self._tally.all()
+        sums = {key[2:]: value for key, value in found.items() if key[:2] == (self._name, "sum")}
         return self._head + "".join(
-            self._lines(labels, counts, sums[labels]) for labels, counts in found
+            self._lines(
+                labels,
+                [int(found.get((self._name, step, *labels), 0)) for step in self._steps],
+                sums[labels],
+            )
+            for labels in sorted(sums)
         )
 
     def _lines(self, labels: Labels, counts: list[int], total: float) -> str:
@@ -94,25 +104,36 @@ class Histogram:
 
 
 class Metrics:
-    """All that the server counts."""
+    """All that the server counts; with a `tally` of several processes, what all of them do."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally | None = None) -> None:
+        tally = tally or Own()
         self.requests = Counter(
-            "lamina_http_requests_total", "Requests answered.", ("endpoint", "method", "status")
+            "lamina_http_requests_total",
+            "Requests answered.",
+            ("endpoint", "method", "status"),
+            tally=tally,
         )
         self.seconds = Histogram(
-            "lamina_http_request_seconds", "Time until an answer was sent.", ("endpoint", "method")
+            "lamina_http_request_seconds",
+            "Time until an answer was sent.",
+            ("endpoint", "method"),
+            tally=tally,
         )
-        self.received = Counter("lamina_http_received_bytes_total", "Bytes of bodies received.")
-        self.sent = Counter("lamina_http_sent_bytes_total", "Bytes of bodies sent.")
+        self.received = Counter(
+            "lamina_http_received_bytes_total", "Bytes of bodies received.", tally=tally
+        )
+        self.sent = Counter("lamina_http_sent_bytes_total", "Bytes of bodies sent.", tally=tally)
         self.events = Counter(
-            "lamina_events_total", "Events by what became of them.", ("endpoint", "outcome")
+            "lamina_events_total",
+            "Events by what became of them.",
+            ("endpoint", "outcome"),
+            tally=tally,
         )
-        self.collected = Counter("lamina_gc_freed_bytes_total", "Bytes that gc has freed.")
-        self.under_way = 0
-        self._gauge = Gauge(
-            "lamina_http_requests_in_flight", "Requests under way.", lambda: self.under_way
+        self.collected = Counter(
+            "lamina_gc_freed_bytes_total", "Bytes that gc has freed.", tally=tally
         )
+        self.under_way = Gauge("lamina_http_requests_in_flight", "Requests under way.", tally=tally)
 
     def text(self) -> str:
         """Everything, as it is now."""
@@ -123,7 +144,7 @@ class Metrics:
             self.sent,
             self.events,
             self.collected,
-            self._gauge,
+            self.under_way,
         )
         return "".join(part.text() for part in parts)
 

@@ -32,8 +32,11 @@ def test_a_histogram_adds_up() -> None:
     ]
 
 
-def test_a_gauge_is_looked_up() -> None:
-    assert Gauge("g", "Now.", lambda: 3).text().endswith("\ng 3\n")
+def test_a_gauge_goes_up_and_down() -> None:
+    gauge = Gauge("g", "Now.")
+    for amount in (1, 3, -1):
+        gauge.add(amount)
+    assert gauge.text().endswith("\ng 3\n")
 
 
 def test_everything_has_its_help() -> None:
