@@ -46,6 +46,9 @@ def serve(args: Args, engine: Engine) -> int:
         chosen = replace(chosen, address=Address.parse(address))
     if args.flag("insecure-no-auth"):
         chosen = replace(chosen, insecure_no_auth=True)
+    workers = args.number("workers")
+    if workers is not None:
+        chosen = replace(chosen, workers=workers)
     serving.serve(engine, chosen, local=args.flag("local"), log=lines_to(2))
     return 0
 
@@ -56,6 +59,7 @@ SERVE = Command(
         Flag("addr", value="host:port", help="Where to listen (127.0.0.1:5000)"),
         _ROOT,
         _CONFIG,
+        Flag("workers", kind=Kind.NUMBER, help="How many processes serve (1)"),
         Flag("local", kind=Kind.BOOL, help="Serve the images of this store, read-only"),
         Flag(
             "insecure-no-auth",

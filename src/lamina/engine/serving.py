@@ -10,6 +10,8 @@ from lamina.errors import Invalid, NotFound, Unsupported
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from socket import socket
+
     from lamina.engine.engine import Engine
     from lamina.oci.digest import Digest
     from lamina.registry import LocalRegistry, Registry
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from lamina.serve.old import Old
     from lamina.serve.server import Address
     from lamina.serve.settings import Settings
+    from lamina.serve.tally import Tally
     from lamina.serve.web.shelf import Analyst, Shelf
 
 _ENTRIES = 2_000_000  # of an image in the pages of this machine's own images: some 1.2 GB
@@ -41,7 +44,7 @@ def serve(engine: Engine, chosen: Settings, *, local: bool, log: Log) -> None:
     from lamina.registry import LocalRegistry
     from lamina.serve import server
     from lamina.serve.assemble import assembled, open_root
-    from lamina.serve.settings import check_open
+    from lamina.serve.settings import check_open, check_workers
 
     _need("serving", "granian")
     if chosen.auth.htpasswd is not None:
@@ -51,18 +54,47 @@ def serve(engine: Engine, chosen: Settings, *, local: bool, log: Log) -> None:
     if chosen.web:
         _need("showing images", "jinja2")
     check_open(chosen)
+    check_workers(chosen)
+    server.check(chosen.tls)
     root = root_of(engine, chosen)
     sock = server.listen(chosen.address)
     with sock:
-        registry = LocalRegistry(engine.store) if local else open_root(chosen, root)
-        keys = (engine.root if local else root) / "keys"
-        pages = partial(_pages, registry) if chosen.web else None
-        mirrors = _mirrors(engine, chosen, registry)
-        with assembled(chosen, registry, keys=keys, log=log, pages=pages, mirrors=mirrors) as app:
-            place = server.Address(*sock.getsockname()[:2])
-            what = str(engine.root if local else root)
-            log({"event": "start", "address": str(place), "root": what, "local": local})
-            server.serve(app, sock, tls=chosen.tls)
+        place = server.Address(*sock.getsockname()[:2])
+        home = engine.root if local else root
+
+        def started() -> None:
+            log({"event": "start", "address": str(place), "root": str(home), "local": local})
+
+        def work(number: int, line: socket | None, tally: Tally | None) -> None:
+            registry = LocalRegistry(engine.store) if local else open_root(chosen, root)
+            with assembled(
+                chosen,
+                registry,
+                keys=home / "keys",
+                log=log,
+                pages=partial(_pages, registry) if chosen.web else None,
+                mirrors=_mirrors(engine, chosen, registry),
+                tally=tally,
+                cleans=number == 0,
+            ) as app:
+                if line is None:
+                    started()
+                server.serve(app, sock, tls=chosen.tls, line=line)
+
+        if chosen.workers == 1:
+            work(0, None, None)
+        else:
+            from lamina.serve import workers
+            from lamina.serve.tally import Board
+
+            board = Board(chosen.workers)
+            started()
+            workers.run(
+                chosen.workers,
+                lambda number, line: work(number, line, board.slot(number)),
+                grace=server.GRACE + 5,
+                log=log,
+            )
         log({"event": "stop"})
 
 

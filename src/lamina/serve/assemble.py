@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lamina.registry.mirror import Mirrors
     from lamina.serve.events import Webhook
     from lamina.serve.old import Old
+    from lamina.serve.tally import Tally
     from lamina.serve.web.shelf import Analyst, Shelf
     from lamina.serve.web.site import Site
 
@@ -46,17 +47,20 @@ def assembled(
     log: Log,
     mirrors: Mirrors | None = None,
     pages: Callable[[Old | None], tuple[Shelf, Analyst]] | None = None,
+    tally: Tally | None = None,
+    cleans: bool = True,
 ) -> Iterator[App]:
     """The application and what runs beside it, until the block ends. `keys` is a directory.
 
-    `pages` makes what the pages for people show; there are none without.
+    `pages` makes what the pages for people show; there are none without. Of several processes
+    each has a `tally`, and one `cleans`, if gc is to run at all.
     """
-    metrics = Metrics()
+    metrics = Metrics(tally)
     with ExitStack() as stack:
         hooks = _hooks(settings, metrics)
         for hook in hooks:
             stack.callback(hook.close)
-        if isinstance(registry, Registry) and settings.gc_interval:
+        if isinstance(registry, Registry) and settings.gc_interval and cleans:
             from lamina.serve.chores import Chores
 
             chores = Chores(

@@ -118,8 +118,12 @@ def serve(
     tls: TLS | None = None,
     grace: float = GRACE,
     ready: Callable[[], None] = lambda: None,
+    line: socket.socket | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way then have `grace` seconds to end."""
+    """Serve until SIGTERM or SIGINT; requests under way then have `grace` seconds to end.
+
+    Also until whoever holds the other end of `line` closes it.
+    """
 
     check(tls)
 
@@ -128,6 +132,8 @@ def serve(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
+        if line is not None:
+            loop.add_reader(line, _stop_at_end, loop, line, server)
         task = asyncio.create_task(_until_stopped(server))
         ready()
         await task
@@ -135,6 +141,11 @@ def serve(
     # While gc computes, a request would wait 5 ms each time that it lets go of the interpreter.
     sys.setswitchinterval(0.0005)
     asyncio.run(run())
+
+
+def _stop_at_end(loop: asyncio.AbstractEventLoop, line: socket.socket, server: Any) -> None:
+    loop.remove_reader(line)  # nothing is ever said there: it has ended
+    server.stop()
 
 
 class Running:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lamina.errors import Invalid, NotFound
+from lamina.errors import Invalid, NotFound, Unsupported
 from lamina.oci.distribution.endpoint import BadName, check_name
 from lamina.oci.document import MANIFEST_LIMIT
 from lamina.oci.reference import is_domain
@@ -19,6 +19,7 @@ from lamina.values import dataclass, field
 
 _DAY = 24 * 3600.0
 MODES = ("none", "basic", "token")
+MOST_WORKERS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Settings:
     """All that can be set."""
 
     address: Address = field(default_factory=lambda: Address("127.0.0.1", 5000))
+    workers: int = 1  # processes
     root: Path | None = None
     tls: TLS | None = None
     insecure_no_auth: bool = False
@@ -92,6 +94,7 @@ def read(found: Mapping[str, Any], *, base: Path) -> Settings:
     server, registry, gc = top.table("server"), top.table("registry"), top.table("gc")
     settings = Settings(
         address=Address.parse(server.text("address", "127.0.0.1:5000")),
+        workers=_workers(server),
         root=registry.path("root"),
         tls=_tls(server.table("tls")),
         insecure_no_auth=server.boolean("insecure-no-auth", False),
@@ -114,6 +117,13 @@ def read(found: Mapping[str, Any], *, base: Path) -> Settings:
     )
     top.finish()
     return settings
+
+
+def _workers(table: Table) -> int:
+    found = table.number("workers", 1)
+    if found != int(found):
+        raise BadSetting('"server.workers" is not a whole number')
+    return int(found)
 
 
 def _tls(table: Table) -> TLS | None:
@@ -216,6 +226,24 @@ def _upstream(table: Table) -> UpstreamSettings:
         raise BadSetting(f'"{table.where}.prefix": {error.message}', hint=error.hint) from None
     namespaces = frozenset(table.texts("namespaces", [registry]))
     return UpstreamSettings(registry, prefix, namespaces, table.seconds("fresh", 60.0))
+
+
+def check_workers(settings: Settings) -> None:
+    """Invalid, or Unsupported if what is set would not hold across several processes."""
+    if not 1 <= settings.workers <= MOST_WORKERS:
+        raise Invalid(f"{settings.workers} workers: expected 1 to {MOST_WORKERS}")
+    if settings.workers == 1:
+        return
+    if settings.limits.rate:
+        raise Unsupported(
+            '"limits.rate" with several workers is not supported: each would count by itself',
+            hint="serve with one worker, or let the proxy before it count",
+        )
+    if settings.upstreams:
+        raise Unsupported(
+            '"upstream" with several workers is not supported: each would fetch by itself',
+            hint="serve mirrors with one worker",
+        )
 
 
 def check_open(settings: Settings) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lamina.errors import Invalid, NotFound
+from lamina.errors import Invalid, NotFound, Unsupported
 from lamina.serve.rights import Action, Rule
 from lamina.serve.server import Address
-from lamina.serve.settings import Settings, check_open, load, read
+from lamina.serve.settings import Settings, check_open, check_workers, load, read
 from lamina.serve.table import BadSetting
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "serve.md"
@@ -88,6 +88,7 @@ def test_a_key_that_nobody_knows_is_refused_by_its_path(text: str, culprit: str)
         ("[server]\naddress = 5000", '"server.address"'),
         ("[server]\naddress = 'x'", '"x" is not an address'),
         ("[server]\naccess-log = 1", '"server.access-log"'),
+        ("[server]\nworkers = 1.5", '"server.workers"'),
         ("[server]\nwarning = 'a\"b'", '"server.warning"'),
         ("[server.tls]\nkey = 'k'", '"server.tls"'),
         ("[gc]\ngrace = 'long'", '"gc.grace"'),
@@ -143,3 +144,22 @@ def test_the_manual_knows_every_key_and_its_example_is_read() -> None:
     assert len(keys) > 30
     for key in keys:
         assert f"`{key}`" in text or f"`[{key}]`" in text or f"`[[{key}]]`" in text, key
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[server]\nworkers = 0", "0 workers"),
+        ("[server]\nworkers = 65", "65 workers"),
+        ("[server]\nworkers = 2\n[limits]\nrate = 5", '"limits.rate" with several workers'),
+        ("[server]\nworkers = 2\n[[upstream]]\nregistry = 'x.io'", '"upstream" with several'),
+    ],
+)
+def test_what_does_not_hold_across_processes_is_refused(text: str, told: str) -> None:
+    with pytest.raises((Invalid, Unsupported), match=told):
+        check_workers(reading(text))
+
+
+def test_one_worker_may_have_it_all() -> None:
+    check_workers(reading("[limits]\nrate = 5\n[[upstream]]\nregistry = 'x.io'"))
+    check_workers(reading("[server]\nworkers = 64"))
