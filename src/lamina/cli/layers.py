@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from lamina.cli import units
 from lamina.cli.command import Args, Command, Flag, Kind
@@ -85,9 +86,19 @@ def layers(args: Args, engine: Engine) -> int:
     look = engine.analyze(args.rest[0], platform_of(args))
     form = args.text("format")
     if len(args.rest) == 2:
-        entries = look.entries(_number(args))
+        number = _number(args)
+        entries = look.entries(number)
+        learn = partial(look.learn_digests, number, entries)
         lines = (
-            tar_lines(entries) if form is None else _ENTRIES.lines(map(entry_row, entries), form)
+            tar_lines(entries)
+            if form is None
+            else _ENTRIES.lines((entry_row(entry, learn) for entry in entries), form)
+                (
+                    entry_row(entry, lambda: look.learn_digests_of(number, entries))
+                    for entry in entries
+                ),
+                form,
+            )
         )
     elif args.flag("tree"):
         lines = _tree(look.views(whole=True), args.number("depth") or 2)
@@ -175,7 +186,14 @@ def _marked(row: Mapping[str, Value]) -> Mapping[str, Value]:
     return {name: "-" if value is None else value for name, value in row.items()}
 
 
-def entry_row(entry: Entry) -> Mapping[str, Value]:
+def entry_row(entry: Entry, learn: Callable[[], None]) -> Mapping[str, Value]:
+    """A row of one entry; `learn` gives it, and all of its layer, their files' digests."""
+
+    def digest() -> str:
+        if entry.digest is None and entry.type == "file":
+            learn()
+        return str(entry.digest or "")
+
     return {
         "Path": entry.path,
         "Type": str(entry.type),
@@ -187,7 +205,7 @@ def entry_row(entry: Entry) -> Mapping[str, Value]:
         "Link": entry.link,
         "Device": "{}:{}".format(*entry.device) if entry.type in ("char", "block") else "",
         "Xattrs": {name: value.hex() for name, value in sorted(entry.xattrs.items())},
-        "Digest": str(entry.digest or ""),
+        "Digest": digest,
         "Deletes": deletes(entry.path),
     }
 

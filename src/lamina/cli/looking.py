@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lamina.engine import Engine
     from lamina.engine.sight import Sight
     from lamina.image.stack import Node
+    from lamina.layer.entry import Entry
 
 _FILES = Listing(
     {
@@ -81,11 +82,11 @@ def ls(args: Args, engine: Engine) -> int:
         lines = (
             tar_lines(entries)
             if form is None
-            else _FILES.lines(({**entry_row(entry), "Layer": layer} for entry in entries), form)
+            else _FILES.lines((_row(look, entry, layer) for entry in entries), form)
         )
     else:
         paths = _listed(look, path, deep=args.flag("recursive"))
-        rows = [_file_row(look.stack.nodes[found]) for found in paths]
+        rows = [_file_row(look, look.stack.nodes[found]) for found in paths]
         lines = iter(_FILES.lines(rows, form))
     for line in lines:
         print(line)
@@ -102,8 +103,12 @@ def _listed(look: Sight, path: str, *, deep: bool) -> list[str]:
     return list(stack.below(at)) if deep else stack.children(at)
 
 
-def _file_row(node: Node) -> Mapping[str, Value]:
-    row = {**entry_row(node.source.entry), "Layer": node.layer}
+def _row(look: Sight, entry: Entry, layer: int) -> dict[str, Value]:
+    return {**entry_row(entry, lambda: look.learn_digests(layer)), "Layer": layer}
+
+
+def _file_row(look: Sight, node: Node) -> Mapping[str, Value]:
+    row = _row(look, node.source.entry, node.layer)
     name = visible(node.entry.path)
     row["Path"] = f"{name} -> {visible(node.entry.link)}" if node.entry.type == "symlink" else name
     row["Type"] = str(node.entry.type)
@@ -189,7 +194,7 @@ def _blame_row(
     made = built.get(str(look.image.layers[step.layer - 1].diff_id))
     seconds = made.seconds if made is not None else None
     text = _made_by(look, step.layer)
-    row = entry_row(entry) if entry is not None else {}
+    row = _row(look, entry, step.layer) if entry is not None else {}
     return {
         "Layer": step.layer,
         "What": str(step.what),

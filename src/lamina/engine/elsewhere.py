@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.engine import layers
 from lamina.engine.layers import Sizes
-from lamina.engine.sight import Sight, local
+from lamina.engine.sight import Sight, local, read_digested
 from lamina.errors import Corrupt, Denied
 from lamina.image.view import Layer
 from lamina.layer.entry import Entry
@@ -68,6 +68,9 @@ class _There:
                 return None
             learnt = self._learnt(layer)
         return Sizes.of(learnt.plain_size, learnt.entries)
+
+    def digested(self, layer: Layer) -> Iterable[Entry]:
+        return read_digested(self, layer)
 
     @contextmanager
     def plain(self, layer: Layer) -> Iterator[BinaryIO]:

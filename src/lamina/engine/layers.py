@@ -55,6 +55,25 @@ def entries(store: Store, layer: Layer) -> Sequence[Entry]:
     return _learn(store, layer)[0]
 
 
+def digested(store: Store, layer: Layer) -> Sequence[Entry]:
+    """The layer's entries with the digests of their files, but of those with GiBs of holes.
+
+    Nobody takes them on the way, for they cost as much as the layer's own: the first who asks
+    has the layer read, and they are kept. Raises as `entries`.
+    """
+    found = entries(store, layer)
+    if all(one.digest or one.type != "file" or one.sparse is not None for one in found):
+        return found
+    from lamina.layer import index
+
+    learnt, _ = _learn(store, layer)
+    try:
+        store.indexes.put(layer.diff_id, index.encode(learnt))
+    except Denied:
+        pass  # as in `_learn`
+    return learnt
+
+
 def sizes(store: Store, layer: Layer) -> Sizes:
     """How large the layer is; read now if nobody has read it before. Raises as `entries`."""
     known = store.records.get(SIZES, layer.diff_id)
@@ -108,7 +127,7 @@ def keep(
     from lamina.layer import index
 
     with store.database.transaction():
-        # Who made the layer knows the digests of its files; who reads it again may not.
+        # Another one may know the digests of the files as well.
         if not store.indexes.has(diff_id):
             data = found.to_bytes() if isinstance(found, index.Index) else index.encode(found)
             store.indexes.put(diff_id, data)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.engine import contents
 from lamina.engine.shelves import COSIGN, attached, described, offered, read
-from lamina.engine.sight import Sight, plain
+from lamina.engine.sight import Sight, plain, read_digested
 from lamina.errors import Corrupt, Invalid, NotFound
 from lamina.image import view
 from lamina.image.view import Image, Layer
@@ -152,6 +152,9 @@ class _Place:
 
     def sizes(self, layer: Layer) -> None:
         """Not known: a registry does not read what it serves."""
+
+    def digested(self, layer: Layer) -> Iterable[Entry]:
+        return read_digested(self, layer)
 
     @contextmanager
     def plain(self, layer: Layer) -> Iterator[BinaryIO]:

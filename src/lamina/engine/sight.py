@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from hashlib import sha256
@@ -35,6 +35,10 @@ class Reach(Protocol):
 
     def sizes(self, layer: Layer) -> Sizes | None:
         """How large a layer is; None where that costs the layer's download, which is not made."""
+        ...
+
+    def digested(self, layer: Layer) -> Iterable[Entry]:
+        """As `entries`, with the digests of files, which may take reading the layer."""
         ...
 
     def plain(self, layer: Layer) -> AbstractContextManager[BinaryIO]:
@@ -193,24 +197,29 @@ class Sight:
         """Of a file's bytes; a layer that does not know those of its files is read once for all."""
         if node.entry.digest is not None:
             return node.entry.digest
-        known = self._digests.get(node.layer)
-        if known is None:
-            known = self._digests[node.layer] = self._read_digests(node.layer)
-        found = known.get(node.entry.offset)
+        found = self._digests_of(node.layer).get(node.entry.offset)
         if found is None:  # of a file with holes
             hasher = sha256()
             for piece in self.read(node):
                 hasher.update(piece)
-            found = known[node.entry.offset] = Digest.done(hasher)
+            found = self._digests[node.layer][node.entry.offset] = Digest.done(hasher)
         return found
 
-    def _read_digests(self, layer: int) -> dict[int, Digest]:
-        with self._reach.plain(self.image.layers[layer - 1]) as stream:
-            return {
+    def learn_digests(self, number: int, entries: Iterable[Entry] | None = None) -> None:
+        """Give the entries of one layer, or `entries` of it, the digests of their files."""
+        for entry in self.layers[number - 1] if entries is None else entries:
+            if entry.type is FILE and entry.digest is None:
+                entry.digest = self._digests_of(number).get(entry.offset)
+
+    def _digests_of(self, number: int) -> dict[int, Digest]:
+        known = self._digests.get(number)
+        if known is None:
+            known = self._digests[number] = {
                 entry.offset: entry.digest
-                for entry in read_index(stream)
+                for entry in self._reach.digested(self.image.layers[number - 1])
                 if entry.digest is not None
             }
+        return known
 
     def read_whole(self, node: Node, limit: int = 1 << 28) -> bytes:
         """The bytes of a file of at most `limit` bytes; NotFound if it is larger."""
@@ -236,10 +245,19 @@ class _Here:
     def sizes(self, layer: Layer) -> Sizes:
         return layers.sizes(self._store, layer)
 
+    def digested(self, layer: Layer) -> Iterable[Entry]:
+        return layers.digested(self._store, layer)
+
     @contextmanager
     def plain(self, layer: Layer) -> Iterator[BinaryIO]:
         with self._store.blobs.open(layer.descriptor) as stream, plain(stream) as found:
             yield found
+
+
+def read_digested(reach: Reach, layer: Layer) -> Iterable[Entry]:
+    """`Reach.digested` where there is no shorter way than reading the layer."""
+    with reach.plain(layer) as stream:
+        return read_index(stream)
 
 
 @contextmanager

@@ -79,7 +79,7 @@ class Laying(Protocol):
     """What becomes of a layer's entries."""
 
     def add(self, entry: Entry, reader: Reader) -> None:
-        """The next entry; of a file, the digest is to be set. `Leans` if it must be laid else."""
+        """The next entry. `Leans` if it must be laid else."""
 
     def finish(self) -> tuple[str, ...]:
         """All entries were added; what could not be kept, in words."""

@@ -58,7 +58,7 @@ def pack(changes: Iterable[Change], out: Sink, *, clamp: int | None = None) -> P
     """Write `changes` to `out` as a layer; `out` is called from another thread, and not closed.
 
     `clamp` is SOURCE_DATE_EPOCH in seconds: what is younger becomes that old. The changes' entries
-    are completed on the way: `offset`, `digest`, `sparse`, and `mtime` as it was written.
+    are completed on the way: `offset`, `sparse`, and `mtime` as it was written.
     Invalid if a file has a whiteout's name. A file that shrinks meanwhile is filled with zeros.
     """
     index = Index()
@@ -83,25 +83,20 @@ def pack(changes: Iterable[Change], out: Sink, *, clamp: int | None = None) -> P
                     seconds = clamp
                 entry.mtime = seconds * _SECOND
             if entry.type is FILE and entry.size:
-                entry.digest = Digest("sha256:" + _file(writer, change, entry))
+                _file(writer, change, entry)
             else:
                 writer.begin(entry)
-                if entry.type is FILE:
-                    entry.digest = _EMPTY
             index.append(entry)
         writer.close()
     return Packed(tee.diff_id, writer.offset, index)
-
-
-_EMPTY = Digest.of(b"")
 
 
 def _whiteout(path: str, clamp: int | None) -> Entry:
     return Entry(path, FILE, 0, mtime=(clamp or 0) * _SECOND)
 
 
-def _file(writer: TarWriter, change: Change, entry: Entry) -> str:
-    """Write a file that is not empty; the hexadecimal SHA-256 of its content."""
+def _file(writer: TarWriter, change: Change, entry: Entry) -> None:
+    """Write a file that is not empty."""
     try:
         fd = change.open()
     except OSError as error:
@@ -120,39 +115,25 @@ def _file(writer: TarWriter, change: Change, entry: Entry) -> str:
             if len(data) < size:
                 data = data.ljust(size, b"\0")
             writer.add(entry, data)
-            return hashlib.sha256(data).hexdigest()
+            return
         if size - os.fstat(fd).st_blocks * 512 >= _SPARSE:
             extents = tuple(data_extents(fd, size))
             if size - sum(length for _, length in extents) >= _SPARSE:
                 entry.sparse = extents
         writer.begin(entry)
-        return _large(writer, entry, fd)
+        _large(writer, entry, fd)
     finally:
         os.close(fd)
 
 
-def _large(writer: TarWriter, entry: Entry, fd: int) -> str:
-    hasher = hashlib.sha256()
-    end = 0
+def _large(writer: TarWriter, entry: Entry, fd: int) -> None:
     for start, length in entry.sparse if entry.sparse is not None else ((0, entry.size),):
-        _zeros(hasher, start - end)
         os.lseek(fd, start, os.SEEK_SET)
-        end = start + length
         while length:
             data = os.read(fd, min(_READ, length)) or bytes(min(_READ, length))
-            hasher.update(data)
             writer.data(data)
             length -= len(data)
-    _zeros(hasher, entry.size - end)
     writer.pad(entry.stored)
-    return hasher.hexdigest()
-
-
-def _zeros(hasher: hashlib._Hash, count: int) -> None:
-    block = bytes(min(count, _READ))
-    while count:
-        hasher.update(block[:count])
-        count -= min(count, len(block))
 
 
 class _Tee:

@@ -50,7 +50,7 @@ class Entry:
     xattrs: dict[str, bytes] = field(default_factory=dict)
     offset: int = 0  # where the stored data begins in the plain tar, in bytes
     sparse: tuple[tuple[int, int], ...] | None = None  # (offset, length) of stored data, in order
-    digest: Digest | None = None  # of a file's content as read, when somebody has hashed it
+    digest: Digest | None = None  # of a file's content as read, once somebody has asked for it
     uname: str = ""
     gname: str = ""
 

@@ -7,10 +7,8 @@ What is replaced is removed first, never written through.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
-from hashlib import sha256
 
 from lamina.fs.atomic import write_all
 from lamina.fs.metadata import read_xattrs, write_xattrs, xattr_path
@@ -22,13 +20,10 @@ from lamina.layer.limits import BadEntry
 from lamina.layer.places import Places
 from lamina.layer.prune import remove_empty, remove_unmade
 from lamina.layer.reader import Reader
-from lamina.oci.digest import Digest
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-HOLES = 1 << 30  # bytes of holes hashed as zeros per layer; files beyond have no digest
-_ZEROS = bytes(1 << 16)
 _PLNK = whiteout.META_PREFIX + "plnk"  # where AUFS kept the files that hard links point at
 
 
@@ -48,7 +43,6 @@ class Extraction:
         self._made: set[int] = set()  # hashes of the paths that this archive has made
         # Of directories: set when nothing changes in them any more.
         self._times: dict[str, int] = {}
-        self._holes = HOLES
         self._linked = False  # whether AUFS's link files have to go in the end
         self._refused: dict[str, int] = {}  # names of attributes the file system cannot keep
 
@@ -59,7 +53,7 @@ class Extraction:
     # --- entries
 
     def add(self, entry: Entry, reader: Reader) -> None:
-        """Put `entry` in place; of a file, set the digest."""
+        """Put `entry` in place."""
         path = entry.path
         directory, _, name = path.rpartition("/")
         if ".wh." in path and self._as_changeset and self._whiteout(path, directory, name):
@@ -98,10 +92,8 @@ class Extraction:
                 if data and os.write(fd, data) != len(data):
                     os.lseek(fd, 0, os.SEEK_SET)  # interrupted, or nearly full
                     write_all(fd, data)
-                entry.digest = Digest("sha256:" + sha256(data).hexdigest())
             else:
-                digest = self._long(entry, reader, fd)
-                entry.digest = Digest("sha256:" + digest) if digest else None
+                _long(entry, reader, fd)
             inherits = parent in self._places.giving
             if entry.uid != self._uid or entry.gid != self._gid or inherits:
                 os.fchown(fd, entry.uid, entry.gid)
@@ -118,26 +110,6 @@ class Extraction:
     def _is_foreign(self, entry: Entry, parent: int) -> bool:
         """Whether what is made in `parent` would not have the owner that `entry` wants."""
         return entry.uid != self._uid or entry.gid != self._gid or parent in self._places.giving
-
-    def _long(self, entry: Entry, reader: Reader, fd: int) -> str | None:
-        """Write a file piece by piece, leaving its holes; its hexadecimal SHA-256, if taken."""
-        holes = entry.size - entry.stored
-        hasher = hashlib.sha256() if holes <= self._holes else None
-        if hasher is not None:
-            self._holes -= holes
-        end = 0
-        for at, piece in reader.chunks():
-            if at != end:
-                os.lseek(fd, at, os.SEEK_SET)
-                hash_zeros(hasher, at - end)
-            write_all(fd, piece)
-            if hasher is not None:
-                hasher.update(piece)
-            end = at + len(piece)
-        if end < entry.size:
-            os.ftruncate(fd, entry.size)
-            hash_zeros(hasher, entry.size - end)
-        return hasher.hexdigest() if hasher is not None else None
 
     def _directory(self, entry: Entry, parent: int, name: str) -> None:
         path, mode = entry.path, entry.mode
@@ -356,9 +328,13 @@ def _make(entry: Entry, parent: int, name: str) -> None:
         os.mknod(name, kind | 0o600, device, dir_fd=parent)
 
 
-def hash_zeros(hasher: hashlib._Hash | None, count: int) -> None:
-    if hasher is None:
-        return
-    for _ in range(count // len(_ZEROS)):
-        hasher.update(_ZEROS)
-    hasher.update(_ZEROS[: count % len(_ZEROS)])
+def _long(entry: Entry, reader: Reader, fd: int) -> None:
+    """Write a file piece by piece, leaving its holes."""
+    end = 0
+    for at, piece in reader.chunks():
+        if at != end:
+            os.lseek(fd, at, os.SEEK_SET)
+        write_all(fd, piece)
+        end = at + len(piece)
+    if end < entry.size:
+        os.ftruncate(fd, entry.size)

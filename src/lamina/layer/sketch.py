@@ -16,7 +16,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from hashlib import sha256
 from typing import BinaryIO
 
 from lamina.fs.metadata import PRIVATE_XATTRS, read_xattrs
@@ -26,10 +25,9 @@ from lamina.layer.apply import Applied, lay
 from lamina.layer.entry import BLOCK, CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from lamina.layer.erofs import BLOCK as BLOCK_SIZE
 from lamina.layer.erofs import CHUNKS, NAME, Node, chunks_of, image, pack_xattrs
-from lamina.layer.extract import HOLES, Leans, hash_zeros
+from lamina.layer.extract import Leans
 from lamina.layer.limits import DEFAULT, Limits
 from lamina.layer.reader import Reader
-from lamina.oci.digest import Digest
 from lamina.values import dataclass
 
 _OPAQUE = {"trusted.overlay.opaque": b"y"}
@@ -73,13 +71,12 @@ class Sketch:
         self._xattrs: dict[str, dict[str, bytes]] = {}  # of directories that have some
         self.memory = 0  # bytes, by estimate
         self._chunks = 0
-        self._holes = HOLES
         self._refused: dict[str, int] = {}
 
     # --- entries, for `apply.lay`
 
-    def add(self, entry: Entry, reader: Reader) -> None:
-        """Draw `entry`; of a file, set the digest. Leans if it cannot be drawn."""
+    def add(self, entry: Entry, _reader: Reader) -> None:
+        """Draw `entry`. Leans if it cannot be drawn."""
         path = entry.path
         directory, _, name = path.rpartition("/")
         self.memory += _EACH + len(path)
@@ -99,7 +96,7 @@ class Sketch:
             self._link(entry) if kind is HARDLINK else self._node(entry, _TYPES.get(kind))
         )
         if kind is FILE:
-            self._file(entry, reader, node)
+            self._file(entry, node)
         self._whiteouts.discard(path)
 
     def finish(self) -> tuple[str, ...]:
@@ -134,39 +131,18 @@ class Sketch:
             node.inside = _device(major, minor)
         return node
 
-    def _file(self, entry: Entry, reader: Reader, node: Node) -> None:
+    def _file(self, entry: Entry, node: Node) -> None:
         node.size, node.inside = entry.size, entry.offset
         if entry.sparse is not None:
-            self._sparse(entry, reader, node)
-            return
-        if entry.offset % BLOCK_SIZE:
+            self._sparse(entry, node)
+        elif entry.offset % BLOCK_SIZE:
             raise Leans
-        data = reader.whole()
-        if data is not None:
-            entry.digest = Digest("sha256:" + sha256(data).hexdigest())
-            return
-        hasher = sha256()
-        for piece in reader.pieces():
-            hasher.update(piece)
-        entry.digest = Digest("sha256:" + hasher.hexdigest())
 
-    def _sparse(self, entry: Entry, reader: Reader, node: Node) -> None:
+    def _sparse(self, entry: Entry, node: Node) -> None:
         node.chunks = chunks_of(entry.size, entry.offset, entry.sparse or ())
         self._chunks += len(node.chunks.blocks) if node.chunks is not None else CHUNKS + 1
         if self._chunks > CHUNKS:
             raise Leans
-        holes = entry.size - entry.stored
-        if holes > self._holes:
-            return  # without a digest, as when it is extracted
-        self._holes -= holes
-        hasher = sha256()
-        end = 0
-        for at, piece in reader.chunks():
-            hash_zeros(hasher, at - end)
-            hasher.update(piece)
-            end = at + len(piece)
-        hash_zeros(hasher, entry.size - end)
-        entry.digest = Digest("sha256:" + hasher.hexdigest())
 
     def _link(self, entry: Entry) -> Node:
         """The node that a hard link is another name of; the last header says how it is."""

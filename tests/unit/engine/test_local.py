@@ -9,6 +9,8 @@ import pytest
 from lamina.engine import Engine, Settings, layers, local
 from lamina.engine.local import Use
 from lamina.errors import Conflict, Corrupt, NotFound
+from lamina.layer import index
+from lamina.layer.entry import FILE, Entry
 from lamina.oci.digest import DiffID, Digest
 
 
@@ -48,6 +50,15 @@ def test_an_import_is_known_at_once(engine: Engine) -> None:
     assert store.indexes.has(image.layers[0].diff_id)
     assert layers.sizes(store, image.layers[0]).content == 5
     assert engine.images()[0].size == 5
+
+
+def test_digests_of_files_are_taken_when_asked_for_and_kept(engine: Engine) -> None:
+    engine.import_tar(tar("a", b"12345"), "x")
+    store, layer = engine.store, engine.image("x")[1].layers[0]
+    entries = [Entry("a", FILE, size=5, offset=512)]
+    store.indexes.put(layer.diff_id, index.encode(entries))  # as a pull leaves it
+    assert layers.digested(store, layer)[0].digest == Digest.of(b"12345")
+    assert layers.entries(store, layer)[0].digest == Digest.of(b"12345")
 
 
 def test_a_layer_is_read_again_when_what_was_known_is_lost(engine: Engine) -> None:

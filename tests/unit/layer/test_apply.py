@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gzip
-import hashlib
 import io
 import os
 import stat
@@ -172,28 +171,23 @@ def test_names_that_are_not_utf8(root: Path, lay: Callable[..., Applied]) -> Non
 
 def test_holes_come_back(root: Path, lay: Callable[..., Applied]) -> None:
     sparse = Entry("f", FILE, size=64 << 20, sparse=((4096, 4096), (32 << 20, 512)))
-    index = lay((sparse, b"q" * 4608)).index
+    lay((sparse, b"q" * 4608))
     found = (root / "f").stat()
     assert found.st_size == 64 << 20 and found.st_blocks * 512 < 1 << 20
     data = (root / "f").read_bytes()
     assert data[4096:8192] == b"q" * 4096 and data.count(b"q") == 4608
-    assert index[0].digest == Digest.of(data)
 
 
-def test_holes_beyond_belief_are_not_hashed(root: Path, lay: Callable[..., Applied]) -> None:
-    assert lay(Entry("f", FILE, size=1 << 42, sparse=())).index[0].digest is None
+def test_holes_beyond_belief_are_left(root: Path, lay: Callable[..., Applied]) -> None:
+    lay(Entry("f", FILE, size=1 << 42, sparse=()))
     assert (root / "f").stat().st_size == 1 << 42
 
 
 def test_large_files_come_in_pieces(root: Path, lay: Callable[..., Applied]) -> None:
     data = os.urandom(3_000_001)
-    index = lay(file("a", b"x"), file("f", data), file("z", b"end")).index
+    lay(file("a", b"x"), file("f", data), file("z", b"end"))
     assert (root / "f").read_bytes() == data
-    assert [entry.digest for entry in index] == [
-        Digest.of(b"x"),
-        Digest.of(data),
-        Digest.of(b"end"),
-    ]
+    assert (root / "z").read_bytes() == b"end"
 
 
 # --- what is known afterwards
@@ -216,7 +210,7 @@ def test_the_index_says_where_everything_is(lay: Callable[..., Applied]) -> None
     index = lay(blob=gzip.compress(plain)).index
     assert [entry.path for entry in index] == ["d", "d/.wh.x", "d/f", "d/.wh..wh..opq"]
     assert plain[index[2].offset :][: index[2].size] == b"content"
-    assert index[2].digest == f"sha256:{hashlib.sha256(b'content').hexdigest()}"
+    assert {entry.digest for entry in index} == {None}  # whoever compares files takes them
 
 
 def test_an_empty_layer_changes_nothing(root: Path, lay: Callable[..., Applied]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from pathlib import Path
@@ -41,13 +40,6 @@ def tree(tmp_path: Path) -> Path:
     for path in (tree / "d/f", tree / "d/empty", tree / "large", tree / "d"):
         os.utime(path, ns=(0, 1_700_000_000_123_456_789))
     return tree
-
-
-def test_files_are_digested_on_the_way(tree: Path) -> None:
-    index = {entry.path: entry for entry in packed(tree_changes(None, tree))[0].index}
-    for path in ("d/f", "d/empty", "large"):
-        assert index[path].digest == Digest.of((tree / path).read_bytes())
-    assert index["link"].digest is None
 
 
 def test_times_are_cut_to_seconds_and_clamped(tree: Path) -> None:
@@ -108,11 +100,8 @@ def test_holes_are_kept_where_they_are_worth_it(tmp_path: Path) -> None:
     assert big.sparse is not None and big.stored < 1 << 20
     assert small.sparse is None and small.stored == 500_000
     assert len(data) < 2_000_000
-    hasher = hashlib.sha256()
-    for _ in range(100):
-        hasher.update(bytes(1 << 20))
-    hasher.update(b"end")
-    assert big.digest == f"sha256:{hasher.hexdigest()}"
+    whole = bytes(100 << 20) + b"end"
+    assert read_index(io.BytesIO(data))[0].digest == Digest.of(whole)
 
 
 def test_a_file_that_shrinks_is_filled(tree: Path) -> None:

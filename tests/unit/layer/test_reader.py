@@ -13,7 +13,20 @@ import pytest
 
 from lamina.layer.header import number
 from lamina.layer.limits import BadArchive, BadEntry, Limits, TooMuch
-from lamina.layer.tar import BLOCK, CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry, read
+from lamina.layer.tar import (
+    BLOCK,
+    CHAR,
+    DIR,
+    FIFO,
+    FILE,
+    HARDLINK,
+    SYMLINK,
+    Entry,
+    TarWriter,
+    read,
+    read_index,
+)
+from lamina.oci.digest import Digest
 
 TYPES = {
     tarfile.REGTYPE: FILE,
@@ -445,3 +458,26 @@ def test_messages_cannot_steer_a_terminal() -> None:
     with pytest.raises(BadEntry) as raised:
         contents(made(tarfile.GNU_FORMAT, [(info("../\x1b]0;evil\x07"), b"")]))
     assert "\x1b" not in str(raised.value) and "\\x1b" in str(raised.value)
+
+
+def test_an_index_has_the_digests_of_files_with_their_holes_as_zeros() -> None:
+    out = io.BytesIO()
+    writer = TarWriter(out.write)
+    members = (
+        (Entry("a", FILE, size=1), b"x"),
+        (Entry("sparse", FILE, size=10_000, sparse=((4096, 4096),)), b"q" * 4096),
+        (Entry("hollow", FILE, size=1 << 42, sparse=()), b""),
+        (Entry("d", DIR), b""),
+        (Entry("large", FILE, size=3_000_000), bytes(3_000_000)),
+    )
+    for entry, data in members:
+        writer.add(entry, data)
+    writer.close()
+    found = read_index(io.BytesIO(out.getvalue()))
+    assert [entry.digest for entry in found] == [
+        Digest.of(b"x"),
+        Digest.of(bytes(4096) + b"q" * 4096 + bytes(10_000 - 8192)),
+        None,  # beyond belief
+        None,
+        Digest.of(bytes(3_000_000)),
+    ]

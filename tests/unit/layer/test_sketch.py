@@ -53,7 +53,10 @@ def test_what_is_learnt_of_a_layer_is_as_when_it_is_read() -> None:
     raw = Tar().add("d", DIR).add("d/file", data=b"x" * 3000).add("d/empty").bytes()
     applied = drawn(raw).applied
     assert not applied.leans
-    assert list(applied.index) == read_index(io.BytesIO(raw))
+    found = read_index(io.BytesIO(raw))
+    for entry in found:
+        entry.digest = None  # taken when somebody asks
+    assert list(applied.index) == found
 
 
 def test_attributes_for_files_only_are_noted_and_left_out() -> None:
