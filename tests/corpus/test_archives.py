@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ import pytest
 from lamina.errors import Corrupt, Error
 from lamina.fs.metadata import data_extents, read_xattrs
 from lamina.fs.root import Root
-from lamina.layer.apply import Applied, apply
+from lamina.layer.apply import MANY, Applied, apply
 from lamina.snapshot import erofs_fault
 
 CASES = Path(__file__).parents[2] / "../shared/cases/archives/cases"
@@ -54,9 +54,9 @@ def _layers(case: Path) -> Iterator[tuple[object, object]]:
             yield layer, stream
 
 
-def _lay(layer: object, stream: object, fd: int) -> Applied:
+def _lay(layer: object, stream: object, fd: int, many: int = MANY) -> Applied:
     """Apply one layer, and check what it claims."""
-    applied = apply(stream, fd)
+    applied = apply(stream, fd, many=many)
     _check(applied, layer)
     return applied
 
@@ -70,14 +70,14 @@ def _check(applied: Applied, layer: object) -> None:
 
 
 @contextmanager
-def _plain(case: Path, place: Path) -> Iterator[int]:
+def _plain(case: Path, place: Path, many: int = MANY) -> Iterator[int]:
     """The merged tree of `case` as one directory of the host."""
     tree = place / "tree"
     tree.mkdir()
     fd = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for layer, stream in _layers(case):
-            _lay(layer, stream, fd)
+            _lay(layer, stream, fd, many)
         yield fd
     finally:
         os.close(fd)
@@ -124,7 +124,12 @@ def _pointed(case: Path, place: Path) -> Iterator[int]:
         yield fd
 
 
-WAYS = {"plain": _plain, "overlay": _overlaid, "erofs": _pointed}
+def _shared(case: Path, place: Path) -> AbstractContextManager[int]:
+    """As `_plain`, with a second process for the files from the first one on."""
+    return _plain(case, place, many=0)
+
+
+WAYS = {"plain": _plain, "mate": _shared, "overlay": _overlaid, "erofs": _pointed}
 
 
 def _look(root: Root, path: str) -> dict[str, object] | None:
@@ -244,6 +249,11 @@ def test_layout_comes_out_as_stated(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_layout_comes_out_as_stated_by_two_processes(name: str) -> None:
+    assert verdict(name, "mate") is None
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_layout_comes_out_as_stated_on_overlay(name: str) -> None:
     assert verdict(name, "overlay") is None
 
@@ -260,7 +270,7 @@ def test_memory_stays_bounded_whatever_a_layer_expands_to() -> None:
     bombs = [name for name in NAMES if name.startswith("bomb")]
     script = (
         "import sys; from tests.corpus.test_archives import verdict\n"
-        "for way in ('plain', 'erofs'):\n"
+        "for way in ('plain', 'mate', 'erofs'):\n"
         "    for name in sys.argv[1:]: verdict(name, way)\n"
         "print(open('/proc/self/status').read())"
     )

@@ -75,6 +75,18 @@ def write_xattrs(
     return refused
 
 
+def umask() -> int:
+    """This process's umask, read without setting it, which other threads would notice."""
+    try:
+        with open("/proc/self/status", "rb") as status:
+            for line in status:
+                if line.startswith(b"Umask:"):
+                    return int(line[6:], 8)
+    except OSError:
+        pass
+    return 0o777  # not known: no bit counts as set by open
+
+
 def copy_metadata(source: int, target: int, *, owner: bool = True, times: bool = True) -> None:
     """Give the open file or directory `target` the owner, mode, attributes, times of `source`."""
     found = os.fstat(source)

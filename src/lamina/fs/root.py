@@ -12,14 +12,13 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lamina.fs.syscalls import openat2
+from lamina.fs.syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, openat2
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from pathlib import Path
 
 _LINKS = 40  # as many as the kernel follows in one resolution (path_resolution(7))
-_RESOLVE_IN_ROOT = 0x10
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEEP = 512  # open descriptors that one removal holds before it lifts what lies deeper
 
@@ -45,9 +44,22 @@ class Root:
         finally:
             os.close(fd)
 
-    def open(self, path: str, flags: int, mode: int = 0) -> int:
-        """A new descriptor of what `path` names, links followed inside the root; caller closes."""
-        return openat2(self.fd, _relative(path), flags | os.O_CLOEXEC, mode, _RESOLVE_IN_ROOT)
+    def is_empty(self) -> bool:
+        """Whether nothing is in it."""
+        fd = os.open(".", _DIRECTORY, dir_fd=self.fd)
+        try:
+            with os.scandir(fd) as found:
+                return next(found, None) is None
+        finally:
+            os.close(fd)
+
+    def open(self, path: str, flags: int, mode: int = 0, *, links: bool = True) -> int:
+        """A new descriptor of what `path` names, links followed inside the root; caller closes.
+
+        Without `links`, ELOOP where one is met.
+        """
+        resolve = RESOLVE_IN_ROOT if links else RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS
+        return openat2(self.fd, _relative(path), flags | os.O_CLOEXEC, mode, resolve)
 
     def resolve(self, path: str) -> tuple[int, str]:
         """The directory that holds `path`, as a new O_PATH descriptor, and the name in it.

@@ -22,7 +22,7 @@ from lamina.fs.metadata import xattr_path
 from lamina.layer import whiteout
 from lamina.layer.apply import Applied, lay
 from lamina.layer.entry import CHAR, DIR, HARDLINK, Entry
-from lamina.layer.extract import Extraction, Leans
+from lamina.layer.extract import MANY, Extraction, Leans
 from lamina.layer.limits import DEFAULT, Limits
 from lamina.layer.reader import Reader
 from lamina.values import dataclass
@@ -39,16 +39,18 @@ class Apart:
     has_root: bool  # whether it says how the root directory is to be
 
 
-def apply(stream: BinaryIO, root_fd: int, *, limits: Limits | None = None) -> Apart:
-    """Lay the layer `stream` into the empty directory `root_fd`; raises as `layer.apply`."""
-    extraction = _Extraction(root_fd)
+def apply(
+    stream: BinaryIO, root_fd: int, *, limits: Limits | None = None, many: int = MANY
+) -> Apart:
+    """Lay the layer `stream` into the empty directory `root_fd`; otherwise as `layer.apply`."""
+    extraction = _Extraction(root_fd, many)
     applied = lay(stream, extraction, limits or DEFAULT)
     return Apart(applied, frozenset(extraction.whiteouts), extraction.has_root)
 
 
 class _Extraction(Extraction):
-    def __init__(self, root_fd: int) -> None:
-        super().__init__(root_fd, as_changeset=True)
+    def __init__(self, root_fd: int, many: int) -> None:
+        super().__init__(root_fd, as_changeset=True, many=many)
         self.whiteouts: set[str] = set()
         self.has_root = False
         self._directories = {""}  # that the layer brings, and the root

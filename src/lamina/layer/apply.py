@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 from lamina.errors import Error, Unavailable
 from lamina.fs.faults import translate
 from lamina.layer.entry import Entry
-from lamina.layer.extract import Extraction, Leans
+from lamina.layer.extract import MANY, Extraction, Leans
 from lamina.layer.header import printable
 from lamina.layer.index import Index
 from lamina.layer.limits import DEFAULT, BadEntry, Limits
@@ -57,6 +57,7 @@ def apply(
     limits: Limits | None = None,
     as_changeset: bool = True,
     specials: bool = True,
+    many: int = MANY,
 ) -> Applied:
     """Lay the layer `stream`, compressed or not, onto the tree under `root_fd`.
 
@@ -64,19 +65,24 @@ def apply(
     Whiteouts delete what is there and was not made by this layer, wherever in it they stand; an
     overlay mount under `root_fd` turns that into whiteouts of its own. With `as_changeset` off,
     names that begin with ".wh." are ordinary ones, as in an archive that ADD unpacks. With
-    `specials` off, devices and pipes are passed over, and what is in their places stays.
+    `specials` off, devices and pipes are passed over, and what is in their places stays. After
+    `many` files a second process makes a share of them, which changes nothing else.
     The caller checks the digests against what was promised, and throws the tree away on failure:
     it is left half done. Directory times are set last.
 
     BadArchive, BadCompression (Corrupt), BadEntry, TooMuch (Invalid), Denied where the right to
     make owners or devices is missing, Unavailable where the disk is full.
     """
-    extraction = Extraction(root_fd, as_changeset=as_changeset, specials=specials)
+    extraction = Extraction(root_fd, as_changeset=as_changeset, specials=specials, many=many)
     return lay(stream, extraction, limits or DEFAULT)
 
 
 class Laying(Protocol):
     """What becomes of a layer's entries."""
+
+    @property
+    def late(self) -> Entry | None:
+        """The entry that is at fault, where it is an earlier one than the one being added."""
 
     def add(self, entry: Entry, reader: Reader) -> None:
         """The next entry. `Leans` if it must be laid else."""
@@ -108,8 +114,9 @@ def lay(stream: BinaryIO, laying: Laying, limits: Limits, *, plain: int | None =
                 leans = True
             pipe.drain()
         except OSError as error:
-            raise _refusal(error, entry) from error
+            raise _refusal(error, laying.late or entry) from error
         except OverflowError:
+            entry = laying.late or entry
             name = printable(entry.path) if entry else ""
             raise BadEntry(f'"{name}" has an owner or a time that is out of range') from None
         finally:

@@ -11,20 +11,24 @@ import os
 import stat
 
 from lamina.fs.atomic import write_all
-from lamina.fs.metadata import read_xattrs, write_xattrs, xattr_path
+from lamina.fs.metadata import read_xattrs, umask, write_xattrs, xattr_path
 from lamina.fs.root import remove_at
-from lamina.layer import whiteout
+from lamina.layer.deletion import Deletion
 from lamina.layer.entry import CHAR, DIR, FIFO, FILE, HARDLINK, SPECIAL, SYMLINK, Entry
 from lamina.layer.header import printable
 from lamina.layer.limits import BadEntry
+from lamina.layer.making import CREATE, MODE, OWNER
 from lamina.layer.places import Places
-from lamina.layer.prune import remove_empty, remove_unmade
 from lamina.layer.reader import Reader
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_PLNK = whiteout.META_PREFIX + "plnk"  # where AUFS kept the files that hard links point at
+MANY = 1000  # files of one layer before it is worth a second process
+_NAME = 255  # bytes of a name that a file system may take
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from lamina.layer.mate import Mate
 
 
 class Leans(Exception):  # no error: the layer is unpacked in another way
@@ -34,20 +38,32 @@ class Leans(Exception):  # no error: the layer is unpacked in another way
 class Extraction:
     """One archive being laid onto the tree under `root_fd`; `close` when done or failed."""
 
-    def __init__(self, root_fd: int, *, as_changeset: bool, specials: bool = True) -> None:
+    def __init__(
+        self, root_fd: int, *, as_changeset: bool, specials: bool = True, many: int = MANY
+    ) -> None:
         self._places = Places(root_fd)
         self._as_changeset = as_changeset
         self._specials = specials
         self._uid, self._gid = os.geteuid(), os.getegid()
-        self._masked = ~(0o777 & ~_umask())  # mode bits that open and mkdir would not set
+        self._masked = ~(0o777 & ~umask())  # mode bits that open and mkdir would not set
         self._made: set[int] = set()  # hashes of the paths that this archive has made
+        self._deletion = Deletion(self._places, self._made)
         # Of directories: set when nothing changes in them any more.
         self._times: dict[str, int] = {}
-        self._linked = False  # whether AUFS's link files have to go in the end
         self._refused: dict[str, int] = {}  # names of attributes the file system cannot keep
+        self.late: Entry | None = None  # an earlier entry, while it is made after all
+        self._files = 0
+        self._many = many
+        self._mate: Mate | None = None
+        self._is_new = self._places.root.is_empty()
+        # On a tree that has something: hashes of the paths that the mate may not have made yet.
+        self._sent: set[int] = set()
 
     def close(self) -> None:
         """Close what is open; the tree is as far as it got."""
+        if self._mate is not None:
+            self._mate.close()
+            self._mate = None
         self._places.close()
 
     # --- entries
@@ -56,21 +72,34 @@ class Extraction:
         """Put `entry` in place."""
         path = entry.path
         directory, _, name = path.rpartition("/")
-        if ".wh." in path and self._as_changeset and self._whiteout(path, directory, name):
-            return
         kind = entry.type
+        key = hash(path)
+        mate = self._mate
+        if mate is not None and (
+            key in self._made
+            or kind is HARDLINK
+            or mate.left
+            or self._places.met_link
+            or (self._sent and self._is_below_sent(path))
+        ):
+            self._settle()
+        if ".wh." in path and self._as_changeset:
+            self._settle()
+            if self._deletion.act(path, directory, name):
+                return
         if not self._specials and kind in SPECIAL:
             return
         if kind is CHAR and entry.device == (0, 0) and self._as_changeset:
             # overlayfs's own spelling of a whiteout, which careless tools let into layers.
-            self._remove(directory, name)
+            self._settle()
+            self._deletion.remove(directory, name)
             return
         parent = self._places.fds.get(directory)
         if parent is None:
-            parent = self._places.open(directory)
+            parent = self._enter(directory)
         if path == "." and kind is not DIR:
             raise BadEntry("the root of the layer is not a directory")
-        self._made.add(hash(path))
+        self._made.add(key)
         if kind is FILE:
             self._file(entry, reader, parent, name)
         elif kind is DIR:
@@ -81,19 +110,32 @@ class Extraction:
             self._node(entry, parent, name)
 
     def _file(self, entry: Entry, reader: Reader, parent: int, name: str) -> None:
+        if self._files == self._many and not self._places.met_link:
+            from lamina.layer import mate
+
+            self._mate = mate.start()
+            self._places.leaving = self._leaving
+        self._files += 1
+        if self._mate is None or not self._give(self._mate, entry, reader, parent, name):
+            self._make(entry, reader, parent, name)
+
+    def _make(self, entry: Entry, source: Reader | memoryview, parent: int, name: str) -> None:
+        """Make a file here, of what `source` has for it."""
         mode = entry.mode
         try:
-            fd = os.open(name, _CREATE, mode, dir_fd=parent)
+            fd = os.open(name, CREATE, mode, dir_fd=parent)
         except FileExistsError:
             parent = self._clear(entry.path, parent, name)
-            fd = os.open(name, _CREATE, mode, dir_fd=parent)
+            fd = os.open(name, CREATE, mode, dir_fd=parent)
         try:
-            if entry.sparse is None and (data := reader.whole()) is not None:
+            if isinstance(source, memoryview):
+                write_all(fd, source)
+            elif entry.sparse is None and (data := source.whole()) is not None:
                 if data and os.write(fd, data) != len(data):
                     os.lseek(fd, 0, os.SEEK_SET)  # interrupted, or nearly full
                     write_all(fd, data)
             else:
-                _long(entry, reader, fd)
+                _long(entry, source, fd)
             inherits = parent in self._places.giving
             if entry.uid != self._uid or entry.gid != self._gid or inherits:
                 os.fchown(fd, entry.uid, entry.gid)
@@ -107,6 +149,66 @@ class Extraction:
         finally:
             os.close(fd)
 
+    # --- a second process for the files
+
+    def _give(self, mate: Mate, entry: Entry, reader: Reader, parent: int, name: str) -> bool:
+        """Let the mate make a file, if it can."""
+        if entry.sparse is not None or entry.xattrs or len(name) > _NAME:
+            return False
+        at = reader.here()
+        if at < 0:
+            return False
+        if entry.uid != self._uid or entry.gid != self._gid or parent in self._places.giving:
+            more = MODE | OWNER
+        else:
+            more = MODE if entry.mode & self._masked else 0
+        mate.take(entry, name, parent, reader.view, at, more)
+        if not self._is_new:
+            self._sent.add(hash(entry.path))
+        return True
+
+    def _is_below_sent(self, path: str) -> bool:
+        """Whether something above `path` is to be a file, and may still be a directory."""
+        while path:
+            path = path.rpartition("/")[0]
+            if hash(path) in self._sent:
+                return True
+        return False
+
+    def _enter(self, directory: str) -> int:
+        """A directory that is not open; made if missing."""
+        if self._mate is None:
+            return self._places.open(directory)
+        try:
+            fd = self._places.enter(directory)
+        except FileNotFoundError:
+            self._settle()  # what is in the way has to be there
+            fd = self._places.open(directory)
+        if self._places.met_link:
+            self._settle()
+            fd = self._places.open(directory)
+        return fd
+
+    def _leaving(self, fd: int) -> None:
+        """A directory is about to be closed."""
+        if self._mate is not None and self._mate.holds(fd):
+            self._mate.send()
+
+    def _settle(self) -> None:
+        """Wait for the mate, and make what it could not."""
+        if self._mate is None:
+            return
+        for entry, data in self._mate.settle():
+            self.late = entry
+            directory, _, name = entry.path.rpartition("/")
+            self._make(entry, data, self._places.open(directory), name)
+            self.late = None
+        self._sent.clear()
+        if self._places.met_link:
+            # A file may have several paths from now on: what comes later has to be made later.
+            self._mate.close()
+            self._mate = None
+
     def _is_foreign(self, entry: Entry, parent: int) -> bool:
         """Whether what is made in `parent` would not have the owner that `entry` wants."""
         return entry.uid != self._uid or entry.gid != self._gid or parent in self._places.giving
@@ -118,6 +220,8 @@ class Extraction:
         except FileExistsError:
             found = os.stat(name, dir_fd=parent, follow_symlinks=False)
             if stat.S_ISDIR(found.st_mode):
+                self._settle()
+                parent = self._places.open(path.rpartition("/")[0])
                 self._existing_directory(entry, parent, name)
                 return
             parent = self._clear(path, parent, name)
@@ -219,6 +323,9 @@ class Extraction:
 
     def _clear(self, path: str, parent: int, name: str) -> int:
         """Remove what is at `path`, to make room; the parent anew, for it may be another."""
+        if self.late is None:
+            self._settle()
+            parent = self._places.open(path.rpartition("/")[0])
         mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
         if stat.S_ISDIR(mode):
             if path == ".":
@@ -229,87 +336,21 @@ class Extraction:
             os.unlink(name, dir_fd=parent)
             if not stat.S_ISLNK(mode):
                 return parent
-        self.close()  # what is open may have been below it, or reached through it
+        self._places.close()  # what is open may have been below it, or reached through it
         return self._places.open(path.rpartition("/")[0])
-
-    # --- whiteouts
-
-    def _whiteout(self, path: str, directory: str, name: str) -> bool:
-        """Act on a name of image-spec's or AUFS's; False if `path` is an ordinary one after all."""
-        for part in directory.split("/"):
-            if part.startswith(whiteout.META_PREFIX):
-                self._linked = self._linked or directory == _PLNK
-                return directory != _PLNK
-            if part.startswith(whiteout.PREFIX):
-                raise BadEntry(f'"{printable(path)}" lies below a whiteout, "{printable(part)}"')
-        if name == whiteout.OPAQUE:
-            self._hide(directory)
-        elif name.startswith(whiteout.PREFIX) and not name.startswith(whiteout.META_PREFIX):
-            target = name[len(whiteout.PREFIX) :]
-            if target in ("", ".", ".."):
-                raise BadEntry(f'"{printable(path)}" is a whiteout of nothing that has a name')
-            self._remove(directory, target)
-        return name.startswith(whiteout.PREFIX)
-
-    def _hide(self, directory: str) -> None:
-        """Remove what lower layers have in `directory`."""
-        try:
-            fd = self._places.root.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        self.close()
-        remove_unmade(fd, directory, self._made)
-
-    def _remove(self, directory: str, name: str) -> None:
-        """Remove what lower layers have at `name` in `directory`; nothing there is fine."""
-        parent = self._places.find(directory)
-        if parent is None:
-            return
-        try:
-            mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
-        except FileNotFoundError:
-            return
-        path = f"{directory}/{name}" if directory else name
-        if not stat.S_ISDIR(mode):
-            if hash(path) not in self._made:
-                os.unlink(name, dir_fd=parent)
-                if stat.S_ISLNK(mode):
-                    self.close()
-            return
-        if not self._made:
-            remove_at(parent, name)
-            self.close()
-            return
-        remove_unmade(os.open(name, _DIRECTORY, dir_fd=parent), path, self._made)
-        if hash(path) not in self._made:
-            remove_empty(parent, name)
-        self.close()
 
     # --- the end
 
     def finish(self) -> tuple[str, ...]:
         """Set the directories' times; what the file system could not keep, in words."""
-        if self._linked:
-            self._places.root.remove(_PLNK)
-            self.close()
-        self.close()
+        self._settle()
+        self._deletion.finish()
+        self._places.close()
         self._places.set_times(self._times)
         return tuple(
             f'the file system cannot keep the attribute "{printable(name)}" ({count} times)'
             for name, count in sorted(self._refused.items())
         )
-
-
-def _umask() -> int:
-    """This process's umask, read without setting it, which other threads would notice."""
-    try:
-        with open("/proc/self/status", "rb") as status:
-            for line in status:
-                if line.startswith(b"Umask:"):
-                    return int(line[6:], 8)
-    except OSError:
-        pass
-    return 0o777  # not known: no bit counts as set by open
 
 
 def _make(entry: Entry, parent: int, name: str) -> None:

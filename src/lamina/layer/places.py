@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Callable
 
 from lamina.fs.root import Root
 
@@ -24,6 +26,8 @@ class Places:
         self.fds: dict[str, int] = {}  # for looking up what is open; changed here only
         # Of those, the ones that give on a group (set-GID) or a mode (a default ACL).
         self.giving: set[int] = set()
+        self.leaving: Callable[[int], None] | None = None  # is told what is about to be closed
+        self.met_link = False  # whether a directory was reached through a link
 
     def close(self) -> None:
         """Close what is open, as must be done when a directory or a link was removed."""
@@ -37,15 +41,29 @@ class Places:
         fd = self.fds.get(directory)
         if fd is not None:
             return fd
+        try:
+            return self.enter(directory)
+        except FileNotFoundError:
+            self.root.makedirs(directory)
+            return self.enter(directory)
+
+    def enter(self, directory: str) -> int:
+        """As `open` where it is not open already; FileNotFoundError if it is missing."""
         fd = self._step(directory)
         if fd < 0:
-            try:
-                fd = self.root.open(directory, _LOOK)
-            except FileNotFoundError:
-                self.root.makedirs(directory)
-                fd = self.root.open(directory, _LOOK)
+            fd = self._reach(directory)
         self.keep(directory, fd, gives_on=_gives_on(fd))
         return fd
+
+    def _reach(self, directory: str) -> int:
+        if not self.met_link:
+            try:
+                return self.root.open(directory, _LOOK, links=False)
+            except OSError as error:
+                if error.errno != errno.ELOOP:
+                    raise
+            self.met_link = True
+        return self.root.open(directory, _LOOK)
 
     def keep(self, directory: str, fd: int, *, gives_on: bool) -> None:
         """Keep `fd` open, and close the one kept longest if there are too many."""
@@ -59,6 +77,8 @@ class Places:
 
     def _drop(self, directory: str) -> None:
         fd = self.fds.pop(directory)
+        if self.leaving is not None:
+            self.leaving(fd)
         self.giving.discard(fd)
         os.close(fd)
 

@@ -75,6 +75,8 @@ class Sketch:
 
     # --- entries, for `apply.lay`
 
+    late: Entry | None = None
+
     def add(self, entry: Entry, _reader: Reader) -> None:
         """Draw `entry`. Leans if it cannot be drawn."""
         path = entry.path

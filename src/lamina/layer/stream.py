@@ -97,6 +97,20 @@ class Stream:
         self._left = 0
         return data
 
+    def here(self) -> int:
+        """Where all stored data of the latest entry begins in `view`, consumed; -1 if elsewhere."""
+        left, at = self._left, self._at
+        if left > len(self._buffer) - at:
+            return -1
+        self._at = at + left
+        self._left = 0
+        return at
+
+    @property
+    def view(self) -> memoryview:
+        """The buffer that is being read, which is never written again."""
+        return self._view
+
     def pieces(self) -> Iterator[Data]:
         """The stored data of the latest entry, as views that are good until the next piece."""
         while self._left:

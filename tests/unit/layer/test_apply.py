@@ -53,13 +53,14 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-@pytest.fixture
-def lay(root: Path) -> Callable[..., Applied]:
+@pytest.fixture(params=[extract.MANY, 0], ids=["alone", "with a mate"])
+def lay(root: Path, request: pytest.FixtureRequest) -> Callable[..., Applied]:
     """Applies layers to `root`, and checks that nothing beside it changed."""
 
     def lay(*members: Member, blob: bytes | None = None, **options: object) -> Applied:
         fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
         before = len(os.listdir("/proc/self/fd"))
+        options.setdefault("many", request.param)
         try:
             return apply(io.BytesIO(tar(*members) if blob is None else blob), fd, **options)
         finally:
