@@ -223,7 +223,7 @@ def _level(text: str | None) -> int | None:
 def _recompressed(
     layer: Descriptor, diff_id: str, kind: str, level: int | None, workshop: Workshop
 ) -> Descriptor:
-    from lamina.layer.compress import Compressor, decompressed
+    from lamina.layer.compress import Compressor, decompressed, processors
 
     coding, wanted = _COMPRESSIONS[kind]
     if layer.media_type == wanted and level is None:
@@ -231,7 +231,7 @@ def _recompressed(
     store = workshop.store
     with store.blobs.open(layer) as stored, store.ingest() as ingest:
         plain = decompressed(stored)
-        with Compressor(ingest, coding, level=level) as out:
+        with Compressor(ingest, coding, level=level, threads=processors()) as out:
             while data := plain.read(1 << 20):
                 out.write(data)
         digest, size = ingest.commit()

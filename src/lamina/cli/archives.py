@@ -24,7 +24,7 @@ _FORMATS = {
 
 
 def save(args: Args, engine: Engine) -> int:
-    from lamina.transfer import Format
+    from lamina.transfer.archive import Format
 
     name = args.text("format") or "docker"
     if name not in _FORMATS:

@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     from lamina.store import Store
     from lamina.store.gc import Report
     from lamina.store.usage import Row
-    from lamina.transfer import Event, Format, Imported
+    from lamina.transfer.archive import Format
+    from lamina.transfer.copy import Event
     from lamina.transfer.push import Manner
+    from lamina.transfer.tarball import Imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,21 +283,21 @@ class Engine:
         platform: Platform | None = None,
     ) -> None:
         """Write images into an archive or a layout, under the names that they are asked for by."""
-        from lamina import transfer
         from lamina.engine import local
+        from lamina.transfer import archive
 
         self._need_images(*texts)
         with self.store.lease("save"):
             chosen = local.to_save(self.store, texts, platform)
-            transfer.save(self.store.blobs, chosen, out, form, platform=platform)
+            archive.save(self.store.blobs, chosen, out, form, platform=platform)
 
     def load(
         self, source: str | BinaryIO, *, tell: Callable[[Event], None] | None = None
     ) -> list[Loaded]:
         """Keep every image of an archive or layout."""
-        from lamina import transfer
+        from lamina.transfer import archive
 
-        return transfer.load(self.store, source, tell=tell)
+        return archive.load(self.store, source, tell=tell)
 
     def import_tar(
         self,

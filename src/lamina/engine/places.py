@@ -293,15 +293,15 @@ def _into_store(
 
 
 def _into_file(source: Source, target: Place, more: Sequence[Descriptor]) -> Descriptor:
-    from lamina import transfer
+    from lamina.transfer import archive
 
     images = [(source.root, _names_in_file(source, target)), *((one, list[str]()) for one in more)]
-    transfer.save(source.fetcher, images, target.text, _format(target.kind))
+    archive.save(source.fetcher, images, target.text, _format(target.kind))
     return source.root
 
 
 def _format(kind: Kind) -> Format:
-    from lamina.transfer import Format
+    from lamina.transfer.archive import Format
 
     return {
         Kind.OCI: Format.OCI_DIR,

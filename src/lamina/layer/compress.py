@@ -7,6 +7,7 @@ on the clock or on how many threads share the work.
 from __future__ import annotations
 
 import io
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -245,6 +246,11 @@ class _ZstdCoder:
 
     def abandon(self) -> None:
         pass
+
+
+def processors() -> int:
+    """How many threads of a `Compressor` this process could keep busy."""
+    return len(os.sched_getaffinity(0))
 
 
 _GZIP_BLOCK = 1 << 20  # plain bytes compressed at a time, each after the last 32 KiB before it

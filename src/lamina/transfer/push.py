@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 
 from lamina.errors import Corrupt, Invalid, NotFound
 from lamina.image import fetch, graph, select
-from lamina.layer.compress import Compressor, Kind
+from lamina.layer.compress import Compressor, Kind, processors
 from lamina.oci import document
 from lamina.oci import media_type as types
 from lamina.oci.descriptor import Descriptor
@@ -260,7 +260,9 @@ class Compressing:
         out = _Pieces()
         with (
             self._store.blobs.open(descriptor) as blob,
-            Compressor(out, self._manner.compression, self._manner.level) as compressor,
+            Compressor(
+                out, self._manner.compression, self._manner.level, threads=processors()
+            ) as compressor,
         ):
             while data := blob.read(fetch.CHUNK):
                 self._stop.check()

@@ -14,7 +14,7 @@ from lamina.oci.manifest import Index
 from lamina.oci.media_type import OCI_LAYER
 from lamina.oci.platform import Platform
 from lamina.store import Store
-from lamina.transfer import Event, Outcome, copy
+from lamina.transfer.copy import Event, Outcome, copy
 
 LAYER = b"layer" * 100
 
