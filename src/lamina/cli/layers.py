@@ -89,24 +89,15 @@ def layers(args: Args, engine: Engine) -> int:
         number = _number(args)
         entries = look.entries(number)
         learn = partial(look.learn_digests, number, entries)
-        lines = (
-            tar_lines(entries)
-            if form is None
-            else _ENTRIES.lines((entry_row(entry, learn) for entry in entries), form)
-                (
-                    entry_row(entry, lambda: look.learn_digests_of(number, entries))
-                    for entry in entries
-                ),
-                form,
-            )
-        )
+        rows = (entry_row(entry, learn) for entry in entries)
+        lines = tar_lines(entries) if form is None else _ENTRIES.lines(rows, form)
     elif args.flag("tree"):
         lines = _tree(look.views(whole=True), args.number("depth") or 2)
     else:
-        rows = [_row(view, args.flag("no-trunc")) for view in look.views()]
+        views = [_row(view, args.flag("no-trunc")) for view in look.views()]
         if form is None or form.startswith("table"):
-            rows = [_marked(row) for row in rows]
-        lines = iter(_LAYERS.lines(rows, form))
+            views = [_marked(row) for row in views]
+        lines = iter(_LAYERS.lines(views, form))
     for line in lines:
         print(line)
     return 0
