@@ -380,6 +380,13 @@ def test_a_profile_in_docker_s_json_is_followed(box: Box) -> None:
     assert box.sh("mkdir /x", seccomp="unconfined").status == 0
 
 
+def test_a_profile_may_let_through_what_the_command_needs_and_no_more(box: Box) -> None:
+    profile = """{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["execveat", "fcntl"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}]}"""
+    ended = box.run("echo", "here", seccomp=profile)
+    assert (ended.out, ended.status) == ("here\n", 0)
+
+
 def test_a_device_node_of_its_own_making_opens_nothing(box: Box) -> None:
     ended = box.sh("mknod /disk b 254 0 && mknod /dev/mem2 c 1 1 && cat /disk")
     assert ended.status == 1

@@ -108,6 +108,7 @@ class State:
     process: oci.Process  # the first one, whose rights are the default of the next
     filter: bytes = b""  # BPF of the seccomp filter
     cgroups: tuple[str, ...] = ()  # directories
+    is_clonable: bool = False  # whether `fork` may make the processes that enter it
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -118,6 +119,7 @@ class State:
             "process": self.process.to_json(),
             "filter": self.filter.hex(),
             "cgroups": list(self.cgroups),
+            "clonable": self.is_clonable,
         }
 
     @classmethod
@@ -132,6 +134,7 @@ class State:
                 process=oci.Process.parse(document["process"]),
                 filter=bytes.fromhex(document["filter"]),
                 cgroups=tuple(document["cgroups"]),
+                is_clonable=document.get("clonable", False) is True,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise Invalid(f"not the state of a container: {error!r}") from error

@@ -49,12 +49,14 @@ class Native:
         group = cgroups.ControlGroup(())
         if resources.is_limited:
             group = cgroups.create(bundle.id, resources, found)
+        # An init stays, and is to be a small program.
+        is_clonable = not bundle.init and _lets_through(bundle.spec.seccomp)
         filter = b"" if bundle.spec.seccomp is None else bpf.compile(bundle.spec.seccomp)
         if bundle.spec.process.terminal:
             stdio = Stdio()
         try:
             orders = _start_orders(bundle, root, group, found, filter)
-            launched = self._launch(orders, stdio, ready)
+            launched = self._launch(orders, stdio, ready, is_clonable=is_clonable)
         except BaseException:
             group.remove()
             raise
@@ -72,6 +74,7 @@ class Native:
             process=bundle.spec.process,
             filter=filter,
             cgroups=group.directories,
+            is_clonable=is_clonable,
         )
         return Process(
             child=launched.pid,
@@ -81,8 +84,10 @@ class Native:
             finish=finish,
         )
 
-    def _launch(self, orders: dict[str, Any], stdio: Stdio, ready: Ready | None) -> Launched:
-        if orders["init"]:  # which stays, and as a small program
+    def _launch(
+        self, orders: dict[str, Any], stdio: Stdio, ready: Ready | None, *, is_clonable: bool
+    ) -> Launched:
+        if not is_clonable:
             return launch("init", orders, stdio)
         if ready is not None:
             return ready.launch(orders)
@@ -97,7 +102,7 @@ class Native:
         if process.terminal:
             stdio = Stdio()
         try:
-            own = _cloning(stdio, container)
+            own = _cloning(stdio, container) if state.is_clonable else None
             if own is None:
                 orders["enter"] = _CONTAINER
                 launched = launch("init", orders, stdio, (container,))
@@ -107,6 +112,15 @@ class Native:
         finally:
             os.close(container)
         return Process(child=launched.pid, state=state, terminal=launched.terminal)
+
+
+def _lets_through(filter: oci.Seccomp | None) -> bool:
+    """Whether a command can be executed by way of the trampoline."""
+    if filter is None:
+        return True
+    from lamina.runtime import seccomp, trampoline
+
+    return seccomp.allows(filter, trampoline.CALLS)
 
 
 def _cloning(stdio: Stdio, enter: int | None = None) -> Cloning | None:

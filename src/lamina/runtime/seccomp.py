@@ -105,6 +105,17 @@ def _without_namespaces() -> Iterable[SyscallRule]:
     yield SyscallRule(("clone3",), _ERRNO, _ENOSYS)
 
 
+def allows(filter: Seccomp, names: Iterable[str]) -> bool:
+    """Whether calls of all these names are let through, whatever their arguments."""
+    for name in names:
+        actions = {rule.action for rule in filter.syscalls if name in rule.names}
+        if any(rule.args for rule in filter.syscalls if name in rule.names):
+            return False
+        if not (actions or {filter.default_action}) <= {_ALLOW, "SCMP_ACT_LOG"}:
+            return False
+    return True
+
+
 def _architectures(machine: str) -> tuple[str, ...]:
     if machine not in _OF_MACHINE:
         raise Unsupported(f'no seccomp filter is known for architecture "{machine}"')

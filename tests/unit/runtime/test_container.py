@@ -42,6 +42,7 @@ def state(pid: int, started: int | None) -> State:
         process=DESCRIBED,
         filter=b"\1\2",
         cgroups=("/g/x",),
+        is_clonable=True,
     )
 
 
@@ -58,6 +59,12 @@ def child(code: int = 0, *, pause: bool = False) -> Process:
 def test_a_state_survives_its_document() -> None:
     made = state(4, 5)
     assert State.parse(made.to_json()) == made
+
+
+def test_a_state_of_an_older_lamina_is_read() -> None:
+    document = state(4, 5).to_json()
+    del document["clonable"]
+    assert not State.parse(document).is_clonable
 
 
 @pytest.mark.parametrize("document", [{}, {"pid": 1}, state(1, 2).to_json() | {"filter": "xyz"}])

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from lamina.errors import Invalid, Unsupported
-from lamina.runtime import bpf, seccomp
+from lamina.oci.bundle import Seccomp, SyscallArgument, SyscallRule
+from lamina.runtime import bpf, seccomp, trampoline
 from lamina.runtime.defaults import CAPABILITIES, DEFAULT_CAPABILITIES
 from unit.runtime.test_bpf import ALLOW, ENOSYS, EPERM, run
 
@@ -121,3 +122,35 @@ def test_conditions_of_docker_s_profiles_are_decided(
 def test_what_is_no_profile_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
         seccomp.load(text, "x86_64", frozenset())
+
+
+@pytest.mark.parametrize(
+    ("default", "rules", "expected"),
+    [
+        ("SCMP_ACT_ALLOW", (), True),
+        ("SCMP_ACT_ERRNO", (), False),
+        ("SCMP_ACT_ERRNO", (SyscallRule(("write", "fcntl"), "SCMP_ACT_ALLOW"),), True),
+        ("SCMP_ACT_ERRNO", (SyscallRule(("write",), "SCMP_ACT_ALLOW"),), False),
+        ("SCMP_ACT_ALLOW", (SyscallRule(("fcntl",), "SCMP_ACT_ERRNO"),), False),
+        (
+            "SCMP_ACT_ERRNO",
+            (
+                SyscallRule(("write",), "SCMP_ACT_ALLOW"),
+                SyscallRule(
+                    ("fcntl",), "SCMP_ACT_ALLOW", args=(SyscallArgument(0, 1, "SCMP_CMP_EQ"),)
+                ),
+            ),
+            False,
+        ),
+    ],
+)
+def test_what_a_filter_lets_through_in_any_case(
+    default: str, rules: tuple[SyscallRule, ...], expected: bool
+) -> None:
+    filter = Seccomp(default, (), rules)
+    assert seccomp.allows(filter, ("write", "fcntl")) is expected
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_usual_filter_lets_the_trampoline_through(machine: str) -> None:
+    assert seccomp.allows(seccomp.default(machine, frozenset()), trampoline.CALLS)
