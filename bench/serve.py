@@ -1,10 +1,12 @@
 """How fast a registry answers, beside Debian's docker-registry and any other distribution.
 
-    python -m bench serve [--runs N] [--seconds S] [--root DIRECTORY]
+    python -m bench serve [--runs N] [--seconds S] [--root DIRECTORY] [--workers N]
 
 Every server runs at once on a port of its own, with the same content pushed to each; they are
 asked in turn (A B A B ...). Requests a second come from wrk and ab, with 32 connections;
 large blobs are moved by curl. A newer distribution takes part where DISTRIBUTION names its binary.
+Lamina is started with its modules compiled, as an installed one has them; it writes its access log,
+the others write none.
 """
 
 from __future__ import annotations
@@ -84,9 +86,13 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(name: str, command: list[str], port: int) -> Iterator[Server]:
+def _running(
+    name: str, command: list[str], port: int, environment: dict[str, str] | None = None
+) -> Iterator[Server]:
     begun = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
         try:
             while True:
                 try:
@@ -104,11 +110,17 @@ def _running(name: str, command: list[str], port: int) -> Iterator[Server]:
 
 
 @contextmanager
-def lamina(place: Path) -> Iterator[Server]:
+def lamina(place: Path, workers: int = 1) -> Iterator[Server]:
     script = shutil.which("lamina", path=os.path.dirname(sys.executable)) or "lamina"
     port = _free_port()
     command = [script, "serve", "--addr", f"127.0.0.1:{port}", "--root", str(place / "lamina")]
-    with _running("lamina", command, port) as server:
+    command += ["--workers", str(workers)] if workers > 1 else []
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(place / "compiled")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    for _ in range(2):  # what is compiled once need not be again
+        with _running("lamina", command, port, environment):
+            pass
+    with _running("lamina", command, port, environment) as server:
         yield server
 
 
@@ -276,6 +288,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5, help="of each question")
     parser.add_argument("--seconds", type=int, default=3, help="of load in each run")
+    parser.add_argument("--workers", type=int, default=1, help="processes of Lamina's")
     parser.add_argument("--root", type=Path, default=Path("/dev/shm"), help="where to work")
     asked = parser.parse_args()
     lacking = [name for name in ("wrk", "ab", "curl") if not shutil.which(name)]
@@ -284,7 +297,7 @@ def main() -> int:
         return 1
     with tempfile.TemporaryDirectory(dir=asked.root) as text, ExitStack() as stack:
         place = Path(text)
-        servers = [stack.enter_context(lamina(place))]
+        servers = [stack.enter_context(lamina(place, asked.workers))]
         debian = shutil.which("docker-registry", path="/usr/bin:/usr/sbin")
         for name, binary in (
             ("docker-registry", debian),
