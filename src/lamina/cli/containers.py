@@ -34,7 +34,6 @@ class NotATerminal(Invalid):
 def run(args: Args, engine: Engine) -> int:
     from lamina.cli.run_options import read_options
     from lamina.engine import containers
-    from lamina.run import lifecycle
     from lamina.run.launcher import Launcher
 
     detached = args.flag("detach")
@@ -45,6 +44,8 @@ def run(args: Args, engine: Engine) -> int:
     _refuse_cidfile(args)
     ground = containers.ground_of(engine)
     with Launcher(ground, options) as launcher:
+        from lamina.run import lifecycle  # while the watcher makes itself ready
+
         container = containers.create(engine, options, starting=True, watch=_watch(args))
         try:
             _write_cidfile(args, container)

@@ -89,7 +89,8 @@ def _show(args: Args, looks: Sequence[Look], kind: str) -> int:
         except Error as error:
             failures.append(error)
     if form and form != "json":
-        from lamina.cli.template import execute, parse
+        from lamina.cli.template.evaluate import execute
+        from lamina.cli.template.syntax import parse
 
         template = parse(form)
         for document in found:

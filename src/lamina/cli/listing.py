@@ -43,8 +43,9 @@ class Listing:
         return to_json({name: go_string(value) for name, value in values.items()})
 
     def _templated(self, rows: Iterable[Mapping[str, Value]], form: str) -> list[str]:
-        from lamina.cli.template import execute, parse
+        from lamina.cli.template.evaluate import execute
         from lamina.cli.template.functions import FUNCTIONS, HEADER_FUNCTIONS
+        from lamina.cli.template.syntax import parse
 
         as_table = form.startswith("table")
         source = form.removeprefix("table").lstrip() if as_table else form

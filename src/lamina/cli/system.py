@@ -192,7 +192,8 @@ def info(args: Args, engine: Engine) -> int:
 
         print(to_json(facts))
     elif form:
-        from lamina.cli.template import execute, parse
+        from lamina.cli.template.evaluate import execute
+        from lamina.cli.template.syntax import parse
 
         print(execute(parse(form), facts))
     else:
@@ -223,7 +224,8 @@ def version(args: Args, engine: Engine) -> int:
 
         print(to_json(facts))
     elif form:
-        from lamina.cli.template import execute, parse
+        from lamina.cli.template.evaluate import execute
+        from lamina.cli.template.syntax import parse
 
         print(execute(parse(form), facts))
     else:

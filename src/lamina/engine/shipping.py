@@ -12,7 +12,6 @@ from lamina.errors import Error, Invalid, NotFound
 from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.reference import Reference
-from lamina.transfer.known import Known
 from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from lamina.snapshot.snapshotter import Snapshotter
     from lamina.store import Store
     from lamina.transfer.copy import Event
+    from lamina.transfer.known import Known
     from lamina.transfer.push import Manner
 
 Tell = Callable[["Event"], None]
@@ -49,6 +49,8 @@ class Sent:
 
 
 def known(engine: Engine) -> Known:
+    from lamina.transfer.known import Known
+
     return Known(engine.store.records, time.time_ns)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from lamina.cli.listing import Listing
 from lamina.cli.table import render, shorten, visible
-from lamina.cli.template import TemplateError
+from lamina.cli.template.syntax import TemplateError
 
 LISTING = Listing({"ID": "IMAGE ID", "Tag": "TAG"}, ("Tag", "ID"))
 ROWS = [{"ID": "abc", "Tag": "1"}, {"ID": "def", "Tag": "a-longer-tag"}]

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from lamina.cli.template import Map, TemplateError, Value, execute, parse
+from lamina.cli.template.evaluate import execute
+from lamina.cli.template.syntax import TemplateError, parse
+from lamina.cli.template.values import Map, Value
 
 DATA: dict[str, Value] = {
     "ID": "abc",

@@ -8,9 +8,3 @@
 
 Data are plain JSON-like Python values; a callable is a method that takes arguments (`.Label "x"`).
 """
-
-from lamina.cli.template.evaluate import execute
-from lamina.cli.template.syntax import Template, TemplateError, parse
-from lamina.cli.template.values import Map, Value, go_string
-
-__all__ = ["Map", "Template", "TemplateError", "Value", "execute", "go_string", "parse"]
