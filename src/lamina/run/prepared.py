@@ -1,6 +1,7 @@
 """What starting a container takes in any case, done before it is known which container it is.
 
-The interpreter that becomes the container takes longer to start than all the rest of a start.
+Where an interpreter becomes the container, it takes longer to start than all the rest of a start;
+where this process clones itself, the modules that the clone needs are imported.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from lamina.run.streams import Streams
 
 
 class Prepared:
-    """The pipes of a container, and its runtime with an interpreter that waits for orders."""
+    """The pipes of a container, and its runtime with a start that was begun."""
 
     def __init__(self, ground: Ground, options: Options) -> None:
         self.streams = Streams(terminal=options.tty, stdin=options.interactive)

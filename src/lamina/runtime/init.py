@@ -1,4 +1,4 @@
-"""The process that becomes a container: entered in a fresh interpreter, it ends in an exec.
+"""The process that becomes a container: a fresh interpreter, or a clone; it ends in an exec.
 
 The outside (`native`) starts `main` with descriptor 3 to read orders from and 4 to report on;
 or clones itself (`fork`), and the clone goes on with `follow`.
