@@ -38,6 +38,7 @@ class Change:
     kind: Kind
     entry: Entry
     tree: Tree | None = None  # where a file's content is; keeps itself open as long as needed
+    is_bare: bool = False  # its attributes are not in the entry: they are read when it is opened
 
     @property
     def path(self) -> str:
@@ -89,7 +90,8 @@ class _Walk:
             first = self._first.setdefault(inode, entry.path)
             if first != entry.path:
                 entry.type, entry.link, entry.size = HARDLINK, first, 0
-        yield Change(kind, entry, self._tree if entry.type is FILE else None)
+        is_bare = kind is Kind.ADDED and found is not None and _may_wait(found)
+        yield Change(kind, entry, self._tree if entry.type is FILE else None, is_bare)
 
     def _arrive(self, kind: Kind, entry: Entry) -> None:
         """An unchanged directory: a change only if something below it is."""
@@ -137,11 +139,11 @@ class _Upper(_Walk):
         name = item.name
         path = listing.join(name)
         found = item.stat(follow_symlinks=False)
-        entry = describe(path, found, listing.fd, name)
+        before = _before(path, lower, name)
+        entry = describe(path, found, listing.fd, name, bare=before is None and _may_wait(found))
         if entry is None:
             return None
         private = _private(entry, listing.fd, name)
-        before = _before(path, lower, name)
         is_alone = self._below is None
         if (stat.S_ISCHR(found.st_mode) and found.st_rdev == 0) or "whiteout" in private:
             if before is not None or is_alone:
@@ -193,6 +195,11 @@ def _private(entry: Entry, dirfd: int, name: str) -> dict[str, bytes]:
             "redirect_dir or metacopy"
         )
     return private
+
+
+def _may_wait(found: os.stat_result) -> bool:
+    """Whether a new file's attributes are wanted only when its content is, which opens it."""
+    return stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_size > 0
 
 
 def _same(one: Entry, other: Entry) -> bool:
@@ -266,7 +273,8 @@ class _Pair(_Walk):
         entry = found = None
         if here is not None:
             found = here.stat(follow_symlinks=False)
-            entry = describe(path, found, listing.fd, name)
+            bare = before is None and _may_wait(found)
+            entry = describe(path, found, listing.fd, name, bare=bare)
         if entry is None:
             if before is not None:
                 yield from self._change(Kind.DELETED, before, None)

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 from lamina.errors import Conflict, Invalid
-from lamina.fs.metadata import data_extents
+from lamina.fs.metadata import data_extents, read_xattrs
 from lamina.layer import whiteout
 from lamina.layer.changes import Change, Kind
 from lamina.layer.entry import FILE, Entry
@@ -107,6 +107,8 @@ def _file(writer: TarWriter, change: Change, entry: Entry) -> None:
             hint="stop or pause what is running in it, and try again",
         ) from None
     try:
+        if change.is_bare:
+            entry.xattrs = read_xattrs(fd)
         size = entry.size
         if size <= _READ:
             data = os.read(fd, size)

@@ -99,16 +99,19 @@ def _by_name(entry: os.DirEntry[str]) -> str:
     return entry.name
 
 
-def describe(path: str, found: os.stat_result, dirfd: int, name: str) -> Entry | None:
+def describe(
+    path: str, found: os.stat_result, dirfd: int, name: str, *, bare: bool = False
+) -> Entry | None:
     """The entry for what is at `name` in `dirfd`; None for a socket, which no archive holds.
 
-    Overlayfs's own attributes are not among its `xattrs`.
+    Overlayfs's own attributes are not among its `xattrs`; a `bare` one has none at all.
     """
     mode = found.st_mode
     kind = _TYPES.get(stat.S_IFMT(mode))
     if kind is None:
         return None
-    xattrs = xattrs_of(dirfd, name)
+    # By way of /proc, which takes longer than all else here.
+    xattrs = {} if bare else xattrs_of(dirfd, name)
     entry = Entry(
         path,
         kind,
