@@ -26,12 +26,18 @@ from tests.contract.test_snapshotters import (
     writing,
 )
 
+from lamina.errors import Invalid
 from lamina.fs import mounts
 from lamina.layer.apply import apply
+from lamina.layer.tar import read_index
+from lamina.oci.config import RunConfig
 from lamina.oci.digest import ChainID, Digest
+from lamina.oci.platform import Platform
 from lamina.snapshot import ErofsSnapshotter, Snapshotter, unpack
 from lamina.snapshot.drawing import draw
 from lamina.snapshot.shelf import DATA, IMAGE
+from lamina.store import Store
+from lamina.transfer.tarball import import_tar
 
 __all__ = ["shelf"]  # the fixture
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, devices, mounts")
@@ -349,3 +355,49 @@ def _need_checker() -> None:
     found = re.search(r"(\d+)\.(\d+)", told.stdout + told.stderr)
     if found is None or tuple(map(int, found.groups())) < (1, 6):
         pytest.skip("this fsck.erofs knows no blocks of 512 bytes (before 1.6)")
+
+
+def imported(images: ErofsSnapshotter, store: Store, raw: bytes) -> ChainID:
+    """The chain of an archive that was imported."""
+    with store.lease("import"):
+        layer = import_tar(
+            store,
+            io.BytesIO(raw),
+            platform=Platform("linux", "amd64"),
+            config=RunConfig(),
+            created="1970-01-01T00:00:00Z",
+            comment="",
+            snapshotter=images,
+        ).layer
+    assert [entry.path for entry in layer.entries] == [
+        entry.path for entry in read_index(io.BytesIO(raw))
+    ]
+    return ChainID(layer.diff_id)
+
+
+def test_an_imported_archive_is_drawn(images: ErofsSnapshotter, tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store")
+    raw = Tar().add("file", data=b"content").bytes()
+    chain = imported(images, store, raw)
+    _, data = files(images, chain)
+    assert os.path.samefile(store.blobs.path(Digest.of(raw)), data)
+    with reading(images, chain) as root:
+        assert (root / "file").read_bytes() == b"content"
+    assert images.drafts() == []
+
+
+def test_an_imported_archive_that_leans_is_extracted(
+    images: ErofsSnapshotter, tmp_path: Path
+) -> None:
+    raw = Tar().add("file", data=b"first").add("file", data=b"second").add("last").bytes()
+    chain = imported(images, Store.open(tmp_path / "store"), raw)
+    with reading(images, chain) as root:
+        assert (root / "file").read_bytes() == b"second"
+    assert images.forms().extracted == 1
+    assert images.drafts() == []
+
+
+def test_nothing_of_an_empty_archive_stays(images: ErofsSnapshotter, tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="is empty"):
+        imported(images, Store.open(tmp_path / "store"), Tar().bytes())
+    assert images.drafts() == [] and images.chains() == []

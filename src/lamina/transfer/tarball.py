@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lamina.errors import Invalid
@@ -19,6 +20,7 @@ from lamina.oci.platform import Platform
 from lamina.values import dataclass
 
 if TYPE_CHECKING:
+    from lamina.layer.apply import Applied
     from lamina.layer.compress import Kind
     from lamina.layer.entry import Entry
     from lamina.snapshot.snapshotter import Snapshotter
@@ -70,13 +72,29 @@ def import_tar(
     the image. Corrupt or Invalid if it is no tar of a root file system; nothing stays then.
     """
     kind, stream = _recognised(stream)
-    with store.ingest() as ingest:
+    with ExitStack() as stack:
+        ingest = stack.enter_context(store.ingest())
         tee = cast("BinaryIO", _Tee(stream, ingest, str(store.root)))
-        learnt = _unpack(tee, snapshotter) if snapshotter is not None else learn(tee, kind)
-        if not learnt.entries:
+        drawn = None
+        if snapshotter is None:
+            learnt = learn(tee, kind)
+        elif (indexer := snapshotter.indexer()) is not None:
+            from lamina.snapshot.drawing import draw
+
+            drawn = draw(indexer, tee)
+            stack.callback(drawn.discard)  # does nothing once it has landed
+            learnt = _learnt(drawn.applied)
+        else:
+            learnt = _unpack(tee, snapshotter)
+        if not learnt.entries and not (drawn and drawn.applied.leans):
             raise Invalid("the archive is empty", hint="expected a tar of a root file system")
         ingest.commit(learnt.digest, trusted=True)
-    layer = Descriptor(_MEDIA_TYPES[kind], learnt.digest, learnt.size)
+        layer = Descriptor(_MEDIA_TYPES[kind], learnt.digest, learnt.size)
+        if snapshotter is not None and drawn is not None:
+            chain, path = ChainID(learnt.diff_id), store.blobs.path(learnt.digest)
+            if not drawn.land(chain, None, blob=path):
+                with store.blobs.open(layer) as blob:
+                    learnt = _unpack(blob, snapshotter)
     history = History(created=created, created_by="", comment=comment)
     image = Assembly(platform=platform, config=config, created=created)
     manifest, made = image.append(layer, learnt.diff_id, history).make()
@@ -166,6 +184,10 @@ def learn(stream: BinaryIO, kind: Kind | None = None) -> Learnt:
     return Learnt(stored.finish(), stored.size, DiffID(diff_id), plain.size, entries)
 
 
+def _learnt(applied: Applied) -> Learnt:
+    return Learnt(applied.digest, applied.size, applied.diff_id, applied.plain_size, applied.index)
+
+
 def _unpack(tee: BinaryIO, snapshotter: Snapshotter) -> Learnt:
     """Read the tar, and unpack it into a snapshot on the way."""
     from lamina.fs import mounts
@@ -179,4 +201,4 @@ def _unpack(tee: BinaryIO, snapshotter: Snapshotter) -> Learnt:
     except BaseException:
         snapshotter.discard(draft)
         raise
-    return Learnt(applied.digest, applied.size, applied.diff_id, applied.plain_size, applied.index)
+    return _learnt(applied)
