@@ -209,7 +209,8 @@ class Compressor:
             return
         self._closed = True
         if self._coder is not None:
-            self._out.write(self._coder.finish())
+            for coded in self._coder.finish():
+                self._out.write(coded)
 
     def __enter__(self) -> Self:
         return self
@@ -241,8 +242,8 @@ class _ZstdCoder:
     def write(self, data: Data) -> bytes:
         return bytes(self._zstd.compress(data))
 
-    def finish(self) -> bytes:
-        return bytes(self._zstd.flush())
+    def finish(self) -> Iterator[bytes]:
+        yield bytes(self._zstd.flush())
 
     def abandon(self) -> None:
         pass
@@ -295,17 +296,16 @@ class _GzipCoder:
         self._block = bytearray(rest)
         return self._head() + b"".join(out)
 
-    def finish(self) -> bytes:
-        out = [self._head()]
+    def finish(self) -> Iterator[bytes]:
+        head = self._head()
         while self._waiting:
-            out.append(self._waiting.popleft().result())
+            yield head + self._waiting.popleft().result()
+            head = b""
         if self._pool is not None:
             self._pool.shutdown()
-        out.append(_deflate(bytes(self._block), self._window, self._level, last=True))
-        out.append(
-            self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
-        )
-        return b"".join(out)
+        last = _deflate(bytes(self._block), self._window, self._level, last=True)
+        size = self._size & 0xFFFFFFFF
+        yield head + last + self._crc.to_bytes(4, "little") + size.to_bytes(4, "little")
 
     def abandon(self) -> None:
         if self._pool is not None:
