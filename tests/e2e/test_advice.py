@@ -209,6 +209,42 @@ def test_a_record_names_files_as_the_context_does(shop: Shop) -> None:
     assert steps[-1]["reads"] == ["lib/deep/x", "lib/y", "main.js", "package-lock.json"]
 
 
+def test_what_is_opened_of_mounts_is_recorded_too(shop: Shop) -> None:
+    (shop.context / "lib/deep").mkdir(parents=True)
+    for name in ("lib/deep/x", "lib/y", "lib/unread"):
+        (shop.context / name).write_text(name)
+    shop.write(
+        "FROM tools:1\nWORKDIR /w\nCOPY package.json ./\n"
+        "RUN --mount=type=bind,target=/src"
+        " --mount=type=bind,source=lib,target=/lib2"
+        " --mount=type=bind,source=main.js,target=/one.js"
+        " --mount=type=bind,source=lib,target=/rw,rw"
+        " cat package.json /src/package-lock.json /lib2/deep/x /one.js"
+        " && echo new > /rw/new && cat /rw/new /rw/y && ls /lib2 && test ! -e /src/Dockerfile\n"
+        "RUN --mount=type=bind,from=tools:1,target=/other cat /other/usr/bin/npm\n"
+    )
+    shop.must("build", "-q", "--record-reads", str(shop.context))
+    steps = json.loads(shop.must("why", "--format", "json"))["steps"]
+    assert steps[-2]["reads"] == [
+        "lib/deep/x",
+        "lib/y",
+        "main.js",
+        "package-lock.json",
+        "package.json",
+    ]
+    assert steps[-1]["reads"] == []
+    left = [name for name in os.listdir(shop.root / "build") if name != "spool"]
+    assert not [name for name in left if "watched" in name or "bound" in name]
+    assert (shop.context / "lib").is_dir() and not (shop.context / "lib/new").exists()
+
+
+def test_mounts_are_there_where_nothing_can_be_recorded(shop: Shop) -> None:
+    shop.write("FROM tools:1\nRUN --mount=type=bind,target=/src cat /src/main.js > /copy\n")
+    done = shop.lamina("build", "--record-reads", str(shop.context), LAMINA_SNAPSHOTTER="copying")
+    assert done.returncode == 0, done.stderr
+    assert "reads are not recorded" in done.stderr
+
+
 def test_what_was_not_built_has_no_seconds(shop: Shop) -> None:
     done = shop.lamina("check", "--git", str(shop.context))
     assert done.returncode != 0

@@ -35,10 +35,11 @@ from lamina.runtime.container import Bundle, Process, Stdio
 from lamina.runtime.defaults import SHM_SIZE
 from lamina.runtime.host import check_rights, look
 from lamina.snapshot.snapshotter import Draft
+from lamina.values import replace
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
-    from lamina.build.recording import Record
+    from lamina.build.recording import Bound, Record
 
 HOSTNAME = "lamina-build"
 CA_PATH = "/run/lamina/ca-certificates.crt"
@@ -94,22 +95,31 @@ class Commands:
         check_rights(host)
         with ExitStack() as stack:
             mounts = self._mounts(op, stack)
-            plan = runtimes.plan(
-                f"build-{secrets.token_hex(12)}",
-                RunConfig(),
-                self._options(op, mounts),
-                read_accounts(draft.plan),
-                host,
-            )
+
+            def planned(mounts: list[runtimes.AnyMount]) -> runtimes.Plan:
+                return runtimes.plan(
+                    f"build-{secrets.token_hex(12)}",
+                    RunConfig(),
+                    self._options(op, mounts),
+                    read_accounts(draft.plan),
+                    host,
+                )
+
+            plan = planned(mounts)
             for text in plan.notices:
                 self.emit(Note(str(step.index), text))
             if record is None:
                 status, created = self._execute(step, draft.plan, plan.bundle)
             else:
+                watched, bounds = self._watched(mounts, op, stack)
+                other = planned(watched)
                 status, created = record.around(
                     draft.plan,
                     self.workshop.spool,
-                    lambda root: self._execute(step, root, plan.bundle),
+                    lambda root, is_watched: self._execute(
+                        step, root, other.bundle if is_watched else plan.bundle
+                    ),
+                    bounds,
                 )
         _take_away(draft.plan, created)
         if status != 0:
@@ -202,6 +212,37 @@ class Commands:
         if found.is_dir():
             return Bind(found, read_only=True), "/"
         return Bind(found.parent, read_only=True), f"/{found.name}"
+
+    def _watched(
+        self, mounts: list[runtimes.AnyMount], op: RunOp, stack: ExitStack
+    ) -> tuple[list[runtimes.AnyMount], list[Bound]]:
+        """The same mounts, those of the build context taken from places that can be watched."""
+        from lamina.build.recording import Bound
+
+        paths = {
+            mount.target: mount.path
+            for mount in op.mounts
+            if isinstance(mount, BindMount) and mount.source == ContextTree("")
+        }
+        found: list[runtimes.AnyMount] = []
+        bounds: list[Bound] = []
+        for mount in mounts:
+            if not isinstance(mount, runtimes.TreeMount) or mount.target not in paths:
+                found.append(mount)
+                continue
+            mark = secrets.token_hex(8)
+            place, empty = (self.workshop.spool / f"{each}-{mark}" for each in ("bound", "empty"))
+            for directory in (place, empty):
+                directory.mkdir(mode=0o700)
+                stack.callback(directory.rmdir)
+            plan, below = mount.plan, lowers(mount.plan)[0]
+            assert isinstance(below, Path)
+            if not isinstance(plan, Overlay):
+                plan = Overlay((below, empty))  # of one alone no overlay can be made
+            source = paths[mount.target].strip("/")
+            bounds.append(Bound(plan, place, below / mount.path.lstrip("/"), source))
+            found.append(replace(mount, plan=Bind(place, mount.read_only)))
+        return found, bounds
 
     @contextmanager
     def _writable(self, plan: RootPlan) -> Iterator[RootPlan]:

@@ -109,7 +109,7 @@ class Executor:
         if record.refusal is not None:
             self.emit(Note(str(step.index), record.refusal))
             return None
-        return tuple(sorted({places[path] for path in record.opened}))
+        return tuple(sorted({places[path] for path in record.opened} | record.mounted))
 
     def _make_directory(self, step: Step, op: WorkdirOp, fd: int) -> None:
         """See that the directory is there; what has to be made belongs to the user."""

@@ -6,7 +6,9 @@ import os
 import posixpath
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,8 +21,19 @@ from lamina.fs import mounts, syscalls
 from lamina.fs.mounts import Bind, Overlay, RootPlan
 from lamina.fs.opens import Opens
 from lamina.layer import index as indexes
+from lamina.values import dataclass
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A part of the build context that a RUN mounts."""
+
+    plan: RootPlan  # the tree that holds it
+    place: Path  # where that is attached to be watched: a directory that is there, and empty
+    found: Path  # a file or directory of the host
+    source: str  # what that is called in the context; "" is all of it
 
 
 class Record:
@@ -29,6 +42,7 @@ class Record:
     def __init__(self, wanted: frozenset[str]) -> None:
         """`wanted`: paths in the tree, without a slash in front; others are not kept."""
         self.opened: set[str] = set()
+        self.mounted: set[str] = set()  # paths in the context, of what was mounted
         self.refusal: str | None = None  # why nothing was recorded
         self._wanted = wanted
 
@@ -38,18 +52,41 @@ class Record:
         if name in self._wanted:
             self.opened.add(name)
 
-    def around(self, plan: RootPlan, spool: Path, run: Callable[[RootPlan], T]) -> T:
-        """What `run` gives, called with a plan of the same tree that is watched.
+    def hear_mounted(self, bound: Bound, path: str) -> None:
+        """A file was opened below a mount.
+
+        The path begins at the root of the mount or, as long as that is attached, at the root of
+        the command: so every end of it that is a file counts. What was opened is among them, and
+        what is named beside it only keeps advice from going too far.
+        """
+        if not bound.found.is_dir():
+            self.mounted.add(bound.source)
+            return
+        parts = path.strip("/").split("/")
+        for at in range(len(parts)):
+            name = "/".join(parts[at:])
+            if (bound.found / name).is_file():  # and none that the command has made there
+                self.mounted.add(join(bound.source, name))
+
+    def around(
+        self,
+        plan: RootPlan,
+        spool: Path,
+        run: Callable[[RootPlan, bool], T],
+        bounds: Sequence[Bound] = (),
+    ) -> T:
+        """What `run` gives, called with a plan of the same tree, and whether it is watched.
 
         It is called in a thread with mounts of its own, which are gone with it; where that or
-        the watch is refused, as it would have been anyway.
+        the watch is refused, as it would have been anyway. Watched, what is mounted is to be
+        taken from the places of `bounds`.
         """
         result: list[T] = []
         errors: list[BaseException] = []
 
         def work() -> None:
             try:
-                result.append(self._watched(plan, spool, run))
+                result.append(self._watched(plan, spool, run, bounds))
             except BaseException as error:  # noqa: BLE001 - raised again below, in the caller
                 errors.append(error)
 
@@ -60,34 +97,44 @@ class Record:
             raise errors[0]
         return result[0]
 
-    def _watched(self, plan: RootPlan, spool: Path, run: Callable[[RootPlan], T]) -> T:
+    def _watched(
+        self,
+        plan: RootPlan,
+        spool: Path,
+        run: Callable[[RootPlan, bool], T],
+        bounds: Sequence[Bound],
+    ) -> T:
         if not isinstance(mounts.reduced(plan), Overlay):
             self.refusal = "reads are not recorded: the tree is no overlay, which alone can be told"
-            return run(plan)
+            return run(plan, False)
         root = spool / f"watched-{secrets.token_hex(8)}"
         root.mkdir(mode=0o700)
-        try:
-            opens = self._begin(plan, root)
-        except (Error, OSError) as error:
-            reason = error.message if isinstance(error, Error) else os.strerror(error.errno or 0)
-            self.refusal = f"reads are not recorded: the kernel refuses ({reason})"
-            return run(plan)
-        try:
-            return run(Bind(root))
-        finally:
-            opens.close()
-            syscalls.umount2(os.fspath(root), syscalls.MNT_DETACH)
-            root.rmdir()
+        with ExitStack() as stack:
+            try:
+                syscalls.unshare(syscalls.CLONE_NEWNS)
+                syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+                self._listen(plan, root, self.hear, stack)
+                for bound in bounds:
+                    hear = partial(self.hear_mounted, bound)
+                    self._listen(bound.plan, bound.place, hear, stack)
+            except (Error, OSError) as error:
+                reason = (
+                    error.message if isinstance(error, Error) else os.strerror(error.errno or 0)
+                )
+                self.refusal = f"reads are not recorded: the kernel refuses ({reason})"
+                stack.close()
+                return run(plan, False)
+            result = run(Bind(root), True)
+        root.rmdir()
+        return result
 
-    def _begin(self, plan: RootPlan, root: Path) -> Opens:
-        syscalls.unshare(syscalls.CLONE_NEWNS)
-        syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
-        mounts.attach(plan, root)
-        try:
-            return Opens(os.fspath(root), self.hear)
-        except OSError:
-            syscalls.umount2(os.fspath(root), syscalls.MNT_DETACH)
-            raise
+    def _listen(
+        self, plan: RootPlan, place: Path, hear: Callable[[str], None], stack: ExitStack
+    ) -> None:
+        """Attach a tree, and hear what is opened in it until the stack is closed."""
+        mounts.attach(plan, place)
+        stack.callback(syscalls.umount2, os.fspath(place), syscalls.MNT_DETACH)
+        stack.callback(Opens(os.fspath(place), hear).close)
 
 
 def places(
