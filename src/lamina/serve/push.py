@@ -24,6 +24,7 @@ from lamina.serve.request import Request
 
 if TYPE_CHECKING:
     from lamina.registry.blobs import Upload
+    from lamina.registry.metadata import Link
     from lamina.registry.repository import Condition
     from lamina.serve.app import App
 
@@ -88,6 +89,9 @@ async def finish(app: App, request: Request, endpoint: Endpoint) -> Answer:
     if text is None:
         raise WrongDigest('the parameter "digest" is missing')
     digest = parse_digest(text)
+    if request.length == 0:  # what nearly all say: all of it is here, and one thread does the rest
+        link = await app.in_thread(_commit, app, request, repository, session, digest)
+        return _pushed(app, request, repository, link)
     upload = await app.in_thread(repository.resume, session)
     try:
         await _append(app, request, upload)
@@ -223,8 +227,21 @@ async def _finish(
     app: App, request: Request, repository: Repository, upload: Upload, digest: Digest
 ) -> Answer:
     link = await app.in_thread(repository.finish, upload, digest)
+    return _pushed(app, request, repository, link)
+
+
+def _commit(
+    app: App, request: Request, repository: Repository, session: str, digest: Digest
+) -> Link:
+    """Make an upload a blob that has all its bytes."""
+    with repository.resume(session) as upload:
+        _check_size(app, request, upload.offset)
+        return repository.finish(upload, digest)
+
+
+def _pushed(app: App, request: Request, repository: Repository, link: Link) -> Answer:
     app.tell("push", request, repository.name, link, None)
-    return _created(repository.name, digest)
+    return _created(repository.name, link.digest)
 
 
 def _created(name: str, digest: Digest) -> Answer:
