@@ -245,6 +245,34 @@ def test_mounts_are_there_where_nothing_can_be_recorded(shop: Shop) -> None:
     assert "reads are not recorded" in done.stderr
 
 
+def test_an_owner_is_set_at_once_where_all_of_it_was_new(shop: Shop) -> None:
+    (shop.context / "lib/deep").mkdir(parents=True)
+    (shop.context / "lib/deep/x").write_text("x")
+    (shop.context / "lib/deep").chmod(0o700)
+    head = "FROM tools:1\nRUN mkdir /there && echo 'me:x:7:8::/:' >> /etc/passwd"
+    head += " && echo 'us:x:9:' >> /etc/group\n"
+    shop.write(
+        f"{head}COPY lib /app\nRUN chown -R me:us /app\n"
+        "COPY lib /there\nRUN chown -R me:us /there\n"
+        "COPY lib /new/below\nRUN chown -R me:us /new/below\n"
+        "COPY lib /modes\nRUN chmod -R 755 /modes\n"
+    )
+    before = shop.text()
+    only = ("check", "--fix", "--verify", "--no-fail", "--only", "LM1103,LM1104")
+    shop.must(*only, str(shop.context))
+    assert shop.text() == before  # nobody has built it yet
+    shop.must("build", "-q", str(shop.context))
+    done = shop.lamina(*only, str(shop.context))
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "the same image" in done.stdout
+    assert shop.text() == (
+        f"{head}COPY --chown=me:us lib /app\n"
+        "COPY lib /there\nRUN chown -R me:us /there\n"
+        "COPY lib /new/below\nRUN chown -R me:us /new/below\n"
+        "COPY --chmod=755 lib /modes\n"
+    )
+
+
 def test_what_was_not_built_has_no_seconds(shop: Shop) -> None:
     done = shop.lamina("check", "--git", str(shop.context))
     assert done.returncode != 0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from lamina.build import report as reports
 from lamina.build.foresee import Reads, reads, rebuilt
+from lamina.build.graph import CopyOp
 from lamina.dockerfile import read
 from lamina.engine import building
 from lamina.errors import Error, NotFound
@@ -141,8 +143,57 @@ def facts(evidence: Evidence, known: Facts) -> Facts:
         for step in evidence.graph.steps
         if step.index in evidence.opened and step.span is not None
     }
-    versions = Versions(evidence.sight) if evidence.sight is not None else known.versions
-    return replace(known, opened=opened, versions=versions)
+    if evidence.sight is None:
+        return replace(known, opened=opened)
+    fresh = Fresh(evidence.sight, evidence, lines)
+    return replace(known, opened=opened, versions=Versions(evidence.sight), fresh=fresh)
+
+
+class Fresh(Container[str]):
+    """The lines of COPYs that made their target and nothing else, without links.
+
+    Layers are looked into when the first is asked for.
+    """
+
+    def __init__(self, sight: Sight, evidence: Evidence, lines: Mapping[int, str]) -> None:
+        self._sight = sight
+        self._evidence = evidence
+        self._lines = lines
+
+    @cached_property
+    def _found(self) -> frozenset[str]:
+        found: set[str] = set()
+        others: set[str] = set()  # a line may stand twice
+        for step in self._evidence.graph.steps:
+            if step.span is None or not isinstance(step.op, CopyOp):
+                continue
+            line = self._lines[step.span.start_line]
+            number = self._evidence.layers.get(step.index)
+            spec = step.op.spec
+            target = posixpath.normpath(posixpath.join("/", spec.working_dir, spec.destination))
+            is_new = number is not None and self._is_new(number, target.strip("/"))
+            (found if is_new else others).add(line)
+        return frozenset(found - others)
+
+    def _is_new(self, number: int, target: str) -> bool:
+        """Whether a layer brings all of `target`, and is only that."""
+        added = set(self._sight.effects[number - 1].added)
+        for entry in self._sight.layers[number - 1]:
+            if entry.path == "." or target.startswith(f"{entry.path}/"):
+                if entry.path in added:  # a directory above it was made for it
+                    return False
+                continue
+            if entry.path != target and not entry.path.startswith(f"{target}/"):
+                return False
+            if entry.type not in ("file", "dir") or entry.mode & 0o7000:
+                return False
+        return target in added
+
+    def __contains__(self, line: object) -> bool:
+        try:
+            return line in self._found
+        except Error:
+            return False  # a layer is gone or damaged: nothing is certain then
 
 
 class Versions(Mapping[tuple[str, str], str]):

@@ -6,7 +6,7 @@ Everything is worked out once, when the first rule asks for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,9 @@ class Facts:
     # versions of packages in the image, by kind (dpkg, apk, python; npm, of those installed for
     # all; gem; go, of programs) and name.
     opened: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Of the same build, by their logical lines: COPYs whose target, and nothing else, was new, and
+    # holds files and directories alone, of plain modes.
+    fresh: Container[str] = frozenset()
     versions: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 

@@ -20,7 +20,7 @@ MENDS = frozenset(
         *("DL3025", "DL3027", "DL3030", "DL3032", "DL3034", "DL3036", "DL3038", "DL3040"),
         *("DL3006", "DL3007", "DL3016", "DL3028", "DL3042", "DL3046", "DL3047", "DL3059"),
         *("DL3060", "DL3062", "DL3065", "DL4000"),
-        *("LM1001", "LM1002", "LM1003", "LM1004", "LM1101", "LM1102"),
+        *("LM1001", "LM1002", "LM1003", "LM1004", "LM1101", "LM1102", "LM1103", "LM1104"),
     )
 )
 _ROUNDS = 8  # one edit may stand in the way of another

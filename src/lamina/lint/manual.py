@@ -35,7 +35,7 @@ A comment silences rules:
 The command exits with 1 if a finding is a warning or worse; `--fail-on` sets another limit.
 
 `--fix` makes the edits that are certain, and only those: {count} rules have some, and are marked.
-Some edits need to know more than the text: the lists in the context (LM1002), the built image (the versions of DL3008, DL3013, DL3016, DL3018, DL3028 and DL3062), or what an image is called here beside `latest` (DL3006 and DL3007).
+Some edits need to know more than the text: the lists in the context (LM1002), the built image (the versions of DL3008, DL3013, DL3016, DL3018, DL3028 and DL3062, and whether a COPY brought all of its target for LM1103 and LM1104), or what an image is called here beside `latest` (DL3006 and DL3007).
 `--fix --verify` builds both texts first, and writes nothing unless files and config come out the same.
 """  # noqa: E501
 _FAMILIES = (

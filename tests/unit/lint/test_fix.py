@@ -75,6 +75,7 @@ FACTS = Facts(
         ("gem", "rake"): "13.2.1",
         ("go", "example.com/cmd/tool"): "v1.2.3",
     },
+    fresh=frozenset(("COPY src /app",)),
     bases={
         "debian": Base(tags=("13",)),
         "debian:latest": Base(tags=("13",)),
@@ -127,6 +128,8 @@ EXAMPLES = {
     "LM1004": "FROM a:1\nLABEL a=b\nRUN apt-get install -y x",
     "LM1101": "FROM a:1\nRUN apt-get update\nRUN rm -rf /var/lib/apt/lists",
     "LM1102": "FROM a:1\nRUN wget -O /x.tar y\nRUN rm /x.tar",
+    "LM1103": "FROM a:1\nCOPY src /app\nRUN chown -R me:me /app",
+    "LM1104": "FROM a:1\nCOPY src /app\nRUN chmod -R 755 /app",
 }
 
 

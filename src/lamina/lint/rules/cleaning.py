@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterable, Iterator
 
 from lamina.dockerfile import instructions as ins
+from lamina.dockerfile.source import Span
 from lamina.lint.command import flags, operands, texts, value_of
-from lamina.lint.edits import merged
+from lamina.lint.edits import is_chain, merged, removed
 from lamina.lint.file import File, Item, Ran
-from lamina.lint.finding import Hit
+from lamina.lint.finding import Edit, Hit
 from lamina.lint.mounted import caches
 from lamina.lint.rules.kin import INFO, WARNING, lamina
 from lamina.lint.shell import Command
@@ -37,6 +38,8 @@ _CLEANERS = {
     ("pip", "cache"): ("pip", "pip3"),
 }
 _GLOB = re.compile(r"[*/]+$")
+_OWNER = re.compile(r"\w[\w.-]*:\w[\w.-]*")  # with its group: COPY knows no other of a name alone
+_MODE = re.compile(r"0*755")  # also that of the directories that COPY makes
 
 
 def cleaned_too_late(file: File) -> Iterator[Hit]:
@@ -205,7 +208,7 @@ def _removed(command: Command, here: str, made: dict[str, Item], item: Item) -> 
     return None
 
 
-def _doubles(file: File, program: str, flag: str) -> Iterator[Hit]:
+def _doubles(file: File, program: str, flag: str, value: re.Pattern[str]) -> Iterator[Hit]:
     """A recursive change of owner or mode over what COPY and ADD have brought."""
     for part in file.parts:
         copied: list[tuple[str, Item]] = []
@@ -227,8 +230,42 @@ def _doubles(file: File, program: str, flag: str) -> Iterator[Hit]:
                 if source is not None:
                     name = source.instruction.name
                     hint = f"use {name} --{flag} on line {source.line}"
-                    yield ran.hit(command, hint=hint)
+                    target = next(path for path, item in copied if item is source)
+                    edits: tuple[Edit, ...] = ()
+                    if _is_all(ran, command, posixpath.join(workdir, target), workdir):
+                        edits = _at_once(file, source, ran, flag, operands(command)[0].text, value)
+                    yield ran.hit(command, hint=hint, edits=edits)
                     break
+
+
+def _is_all(ran: Ran, command: Command, target: str, workdir: str) -> bool:
+    """Whether a RUN changes all of `target`, and does nothing else."""
+    words = operands(command)
+    if not is_chain(ran) or len(ran.script.commands) != 1 or ran.run.flags or len(words) != 2:
+        return False
+    if flags(command) not in ({"R"}, {"recursive"}) or command.assignments or command.targets:
+        return False
+    path = posixpath.normpath(posixpath.join(workdir, words[1].text))
+    return all(word.is_plain for word in words) and "$" not in workdir and path == target
+
+
+def _at_once(
+    file: File, copy: Item, ran: Ran, flag: str, value: str, allowed: re.Pattern[str]
+) -> tuple[Edit, ...]:
+    """The edits that let a COPY set what the RUN right below it changes.
+
+    Only where a build has shown that all of it was new: what was there before keeps what it has.
+    """
+    line = copy.instruction
+    if not isinstance(line, ins.Copy) or ran.item.index != copy.index + 1 or copy.in_trigger:
+        return ()
+    if line.chown or line.chmod or line.link or line.heredocs or line.parents:
+        return ()
+    if line.original not in file.facts.fresh or not allowed.fullmatch(value):
+        return ()
+    end = file.keyword_span(copy)
+    place = Span(end.end_line, end.end_column, end.end_line, end.end_column)
+    return (Edit(place, f" --{flag}={value}"), *removed(file, ran.item))
 
 
 def _doubled(
@@ -257,7 +294,7 @@ def chown_doubles(file: File) -> Iterator[Hit]:
 
         COPY --chown=app:app . /app       # yes
     """
-    yield from _doubles(file, "chown", "chown")
+    yield from _doubles(file, "chown", "chown", _OWNER)
 
 
 def chmod_doubles(file: File) -> Iterator[Hit]:
@@ -270,7 +307,7 @@ def chmod_doubles(file: File) -> Iterator[Hit]:
 
         COPY --chmod=0755 scripts /scripts    # yes
     """
-    yield from _doubles(file, "chmod", "chmod")
+    yield from _doubles(file, "chmod", "chmod", _MODE)
 
 
 RULES = (

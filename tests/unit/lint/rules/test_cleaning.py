@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lamina.lint import Facts, Settings
+from lamina.lint.fix import fix
 from unit.lint.advice import found, lines, mended
 
 
@@ -93,3 +95,55 @@ def test_runs_are_merged_only_where_nothing_stands_between(between: str) -> None
 )
 def test_runs_are_merged_only_where_they_mean_the_same_then(first: str) -> None:
     assert found("LM1101", f"{first}\nRUN rm -rf /var/lib/apt/lists/*")[0].edits == ()
+
+
+FRESH = Facts(fresh=frozenset(("COPY src /app", "COPY src .", "COPY --chmod=700 src /app")))
+
+
+def at_once(text: str, facts: Facts = FRESH) -> str:
+    settings = Settings(only=frozenset(("LM1103", "LM1104")))
+    return fix(f"FROM a:1\n{text}", settings=settings, facts=facts)[0].removeprefix("FROM a:1\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "COPY src /app\n# ours\nRUN chown -R me:me /app\nUSER me\n",
+            "COPY --chown=me:me src /app\nUSER me\n",
+        ),
+        ("COPY src /app\nRUN chown --recursive 1:1 /app/", "COPY --chown=1:1 src /app\n"),
+        (
+            "WORKDIR /app\nCOPY src .\nRUN chmod -R 0755 .\n",
+            "WORKDIR /app\nCOPY --chmod=0755 src .\n",
+        ),
+    ],
+)
+def test_what_was_new_is_set_at_once(text: str, expected: str) -> None:
+    assert at_once(text) == expected
+    assert at_once(text, Facts()) == text  # nobody has seen it
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "COPY other /app\nRUN chown -R me:me /app\n",
+        "COPY src /app\nRUN chown -R me /app\n",
+        "COPY src /app\nRUN chown -R $ME:me /app\n",
+        "COPY src /app\nRUN chown -RL me:me /app\n",
+        "COPY src /app\nRUN chown -R me:me /app /srv\n",
+        "COPY src /app\nRUN chown -R me:me /\n",
+        "COPY src /app\nRUN chown -R me:me /app && touch /app/x\n",
+        "COPY src /app\nRUN chown -R me:me /app 2> /app/log\n",
+        "COPY src /app\nRUN --network=none chown -R me:me /app\n",
+        "COPY src /app\nRUN adduser me\nRUN chown -R me:me /app\n",
+        "COPY src /app\nENV A=1\nRUN chown -R me:me /app\n",
+        "COPY --chmod=700 src /app\nRUN chown -R me:me /app\n",
+        "COPY src /app\nRUN chmod -R 644 /app\n",
+        "COPY src /app\nRUN chmod -R a+x /app\n",
+        "ADD src /app\nRUN chown -R me:me /app\n",
+        "ONBUILD COPY src /app\nONBUILD RUN chown -R me:me /app\n",
+    ],
+)
+def test_what_may_set_more_or_less_stays(text: str) -> None:
+    assert at_once(text) == text
