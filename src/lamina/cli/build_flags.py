@@ -37,7 +37,7 @@ FLAGS: tuple[Flag, ...] = (
         "call",
         value="method",
         default="build",
-        help='Build nothing: "check" makes docker\'s checks, "outline" tells the parameters,\n'
+        help='Build nothing: "check" makes docker\'s checks, "outline" tells the parameters, '
         '"targets" the stages; with ",format=json" as JSON',
     ),
     Flag("check", kind=_BOOL, help="The same as --call=check"),

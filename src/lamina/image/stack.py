@@ -68,6 +68,8 @@ class Stack:
         entries = list(entries)
         gone: dict[str, Node] = {}
         for entry in entries:
+            if ".wh." not in entry.path:
+                continue
             parent, _, name = entry.path.rpartition("/")
             if name == whiteout.OPAQUE:
                 self._empty(parent or ".", gone)
@@ -97,21 +99,25 @@ class Stack:
         added: set[str] = set()
         changed: set[str] = set()
         implied: set[str] = set()  # directories that only their content tells of, so far
+        nodes, children = self.nodes, self._children
         for entry in entries:
             path = entry.path
             parent, _, name = path.rpartition("/")
-            if path == "." or whiteout.is_whiteout(name):
+            if path == "." or (".wh." in path and whiteout.is_whiteout(name)):
                 continue
-            standing = self.nodes.get(path)
+            standing = nodes.get(path)
             before = None if path in implied else standing or gone.get(path)
             if before is not None and before.entry.type is DIR and entry.type is not DIR:
                 self._empty(path, gone)
             node = self._node(entry)
             if standing is not None:
                 self._displace(standing)
-            self.nodes[path] = node
-            self._children.setdefault(parent or ".", set()).add(path)
-            if parent not in self.nodes:
+            nodes[path] = node
+            siblings = children.get(parent or ".")
+            if siblings is None:
+                siblings = children[parent or "."] = set()
+            siblings.add(path)
+            if parent not in nodes:
                 self._imply(parent, implied)
             implied.discard(path)
             if before is None:

@@ -6,7 +6,7 @@ stood, so that any moment can be asked about without building it again.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import chain, islice
@@ -142,9 +142,10 @@ class Timeline:
     def _sum(self, depth: int) -> Moment:
         moment = Moment(depth, self._marks(depth))
         counts, sizes = moment.counts, moment.sizes
-        for path, mark in moment.marks.items():
-            counted = counts.setdefault(path.rpartition("/")[0] or ".", Counts())
-            setattr(counted, mark, getattr(counted, mark) + 1)
+        tally = Counter((path.rpartition("/")[0], mark) for path, mark in moment.marks.items())
+        for (parent, mark), count in tally.items():
+            counted = counts.setdefault(parent or ".", Counts())
+            setattr(counted, mark, count)
         for node in self._standing(depth):
             if node.entry.type is FILE:
                 parent = node.entry.path.rpartition("/")[0] or "."
