@@ -12,6 +12,7 @@ from lamina.engine.sight import Sight, plain, read_digested
 from lamina.errors import Corrupt, Invalid, NotFound
 from lamina.image import view
 from lamina.image.view import Image, Layer
+from lamina.layer.limits import Limits
 from lamina.oci import media_type as types
 from lamina.oci import platform as platforms
 from lamina.oci.descriptor import Descriptor
@@ -23,7 +24,6 @@ from lamina.serve.web.shelf import SCHEMA1, Document, Group, Referrer, Sheet, Ta
 
 if TYPE_CHECKING:
     from lamina.layer.entry import Entry
-    from lamina.layer.limits import Limits
     from lamina.registry.repository import Repository
     from lamina.serve.old import Old
 
@@ -98,6 +98,17 @@ class RegistryShelf:
             referrers=lambda: _referrers(place.repository, root.digest, image),
             old=self._offered(place.repository, text),
         )
+
+    def prepare(self, reference: str, entries: int, stopped: Callable[[], bool]) -> None:
+        if isinstance(self._registry, LocalRegistry) or self._registry.indexes is None:
+            return
+        sheet = self.sheet(reference, None)
+        for layer in sheet.sight.image.layers if sheet.sight is not None else ():
+            if self._registry.indexes.has(layer.descriptor.digest):
+                continue
+            for count, _ in enumerate(sheet.entries(layer, Limits(entries=entries))):
+                if count % 1000 == 0 and stopped():
+                    return
 
     def close(self) -> None:
         self._registry.close()

@@ -121,6 +121,9 @@ class StoreShelf:
             referrers=lambda: self._referrers(root, image),
         )
 
+    def prepare(self, reference: str, entries: int, stopped: Callable[[], bool]) -> None:
+        """Nothing: who makes layers for the store keeps what is in them."""
+
     def close(self) -> None:
         self._engine.close()
 

@@ -30,6 +30,9 @@ class Indexes:
         except OSError:
             return None
 
+    def has(self, digest: Digest) -> bool:
+        return self._path(digest).exists()
+
     def put(self, digest: Digest, index: bytes) -> None:
         """Keep what was found in the blob, once all its bytes were verified."""
         if len(index) > _LIMIT:

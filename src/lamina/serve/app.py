@@ -218,6 +218,11 @@ class App:
         if found != size:
             raise Corrupt(f'the file "{path}" is damaged: expected {size} bytes')
 
+    def prepare(self, reference: str) -> None:
+        """Let the pages look ahead at what was pushed, where there are pages."""
+        if self._site is not None:
+            self._site.prepare(reference)
+
     def tell(
         self,
         action: str,

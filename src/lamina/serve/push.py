@@ -143,6 +143,7 @@ async def manifest(app: App, request: Request, endpoint: Endpoint) -> Answer:
     named: list[str | None] = [*tags]
     for tag in named or [None]:
         app.tell("push", request, endpoint.name, kept, tag)
+    app.prepare(f"{endpoint.name}@{kept.digest}")
     return Answer(201, headers)
 
 

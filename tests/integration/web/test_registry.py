@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,28 @@ def test_a_layer_is_read_once_and_known_from_then_on(
     assert path is not None
     path.unlink()
     assert b"Layer 2 cannot be shown" in serve()("GET", "/ui/image?ref=team/shop:1").body
+
+
+def test_what_is_pushed_is_known_before_anybody_looks(
+    registry: Registry, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lamina.engine import contents
+
+    client = serve()
+    made = shop()
+    for digest, data in made.content.items():
+        if digest not in made.documents:
+            client.upload("team/shop", data)
+    client.put("team/shop", "1", made.raw)
+    indexes = registry.indexes
+    assert indexes is not None
+    layers = [Digest(one["digest"]) for one in json.loads(made.raw)["layers"]]
+    until = time.monotonic() + 20
+    while not all(indexes.has(layer) for layer in layers):
+        assert time.monotonic() < until, "nobody has looked ahead"
+        time.sleep(0.01)
+    monkeypatch.setattr(contents, "read", None)
+    assert b"apt-get install" in client("GET", "/ui/image?ref=team/shop:1").body
 
 
 def _noted(seen: list[Any], args: Any, read: Callable[..., Any]) -> Any:

@@ -121,6 +121,13 @@ class Shelf(Protocol):
         """What `reference` names; NotFound, Invalid."""
         ...
 
+    def prepare(self, reference: str, entries: int, stopped: Callable[[], bool]) -> None:
+        """Keep what is in the image's layers, of up to so many entries, for when it is asked for.
+
+        Ends early once `stopped`.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of what the calling thread has open."""
         ...

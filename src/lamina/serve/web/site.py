@@ -16,6 +16,7 @@ from lamina.serve.answer import Answer, of_bytes
 from lamina.serve.errors import NotHere, Unauthorized, WrongMethod
 from lamina.serve.request import NOBODY, Gone, Receive, Request, Scope, Send
 from lamina.serve.rights import Action
+from lamina.serve.web.ahead import Ahead
 from lamina.serve.web.links import Query
 from lamina.serve.web.looks import ENTRIES, Looks
 from lamina.serve.web.memo import Memo
@@ -70,6 +71,7 @@ class Site:
         self._analyst = analyst
         self._access = access
         self._looks = Looks(entries=entries)
+        self._ahead = Ahead(shelf, entries)
         self._compared: Memo[Compared] = Memo()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="pages")
 
@@ -82,8 +84,13 @@ class Site:
         found.headers.update(_HEADERS)
         return found
 
+    def prepare(self, reference: str) -> None:
+        """Look ahead at an image, so that its first page need not wait; returns at once."""
+        self._ahead.put(reference)
+
     def close(self) -> None:
         """Let go of the threads."""
+        self._ahead.close()
         self._threads.shutdown(wait=True)
         self._shelf.close()
 
