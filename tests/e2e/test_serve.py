@@ -116,10 +116,11 @@ def blobs(layout: Path) -> set[str]:
 
 
 @needs_skopeo
+@pytest.mark.parametrize("words", [(), ("--workers", "3")], ids=["alone", "workers"])
 def test_skopeo_pushes_copies_lists_pulls_and_deletes(
-    serve: Serve, layout: Path, tmp_path: Path
+    serve: Serve, layout: Path, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    address = serve()
+    address = serve(*words)
     plain = ["--src-tls-verify=false", "--dest-tls-verify=false", "-q"]
     place = f"docker://{address}/team/x:1"
     run("skopeo", "copy", *plain, f"oci:{layout}:x", place)

@@ -88,11 +88,11 @@ def serve(engine: Engine, chosen: Settings, *, local: bool, log: Log) -> None:
             from lamina.serve.tally import Board
 
             board = Board(chosen.workers)
-            started()
             workers.run(
                 chosen.workers,
                 lambda number, line: work(number, line, board.slot(number)),
                 grace=server.GRACE + 5,
+                ready=started,
                 log=log,
             )
         log({"event": "stop"})

@@ -144,9 +144,9 @@ class Turns:
                 pass  # the loop has ended, and so does the connection
 
     def _begin(self) -> None:
-        # First this: what comes from now on calls again.
+        # First this: what comes from now on calls again, and others have their turn before it.
         self._is_called = False
-        while self._waiting:
+        for _ in range(len(self._waiting)):
             watcher = self._waiting.popleft()
             scope, protocol = watcher.scope, watcher.proto
             try:

@@ -35,37 +35,51 @@ class _Worker:
     began: float  # monotonic
 
 
-def run(count: int, work: Work, *, grace: float, log: Log = lambda line: None) -> None:
+def run(
+    count: int,
+    work: Work,
+    *,
+    grace: float,
+    ready: Callable[[], None] = lambda: None,
+    log: Log = lambda line: None,
+) -> None:
     """Let `count` processes do `work`, and start another for each that ends.
 
-    `work` gets its number, from 0 on, and the socket whose other end closes when it has to end.
-    Returns after SIGTERM or SIGINT, when all have ended, with `grace` seconds for that;
-    Unavailable if one of them fails. No threads may run when this is called.
+    `ready` is called when all have been started. `work` gets its number, from 0 on, and the
+    socket whose other end closes when it has to end. Returns after SIGTERM or SIGINT, when all
+    have ended, with `grace` seconds for that; Unavailable if one of them fails. No threads may
+    run when this is called.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     workers: dict[int, _Worker] = {}
-    due = dict.fromkeys(range(count), 0.0)
+    due: dict[int, float] = {}  # when to start another, monotonic
     try:
+        for number in range(count):
+            workers[number] = _start(number, work, workers, before)
+        ready()
         while True:
-            now = time.monotonic()
-            for number in [number for number, at in due.items() if at <= now]:
-                del due[number]
-                workers[number] = _start(number, work, workers, before)
             told = signal.sigtimedwait(_SIGNALS, _PAUSE if due else 3600.0)
             if told is not None and told.si_signo != signal.SIGCHLD:
                 return
-            for number, status in _ended(workers):
-                worker = workers.pop(number)
-                reason = _reason(worker)
-                if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-                    raise Unavailable(f"a worker has failed: {reason or 'it does not say why'}")
-                ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-                log({"event": "worker ended", "pid": worker.pid, "signal": ended_by})
-                lived = time.monotonic() - worker.began
-                due[number] = 0.0 if lived > _PAUSE else time.monotonic() + _PAUSE
+            now = time.monotonic()
+            for number, worker, status in _reap(workers):
+                _judge(worker, status, log)
+                due[number] = now if now - worker.began > _PAUSE else now + _PAUSE
+            for number in [number for number, at in due.items() if at <= now]:
+                del due[number]
+                workers[number] = _start(number, work, workers, before)
     finally:
         _stop(workers, grace)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _judge(worker: _Worker, status: int, log: Log) -> None:
+    """Unavailable if a worker has failed; else another may take its place."""
+    reason = _reason(worker)
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+        raise Unavailable(f"a worker has failed: {reason or 'it does not say why'}")
+    ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+    log({"event": "worker ended", "pid": worker.pid, "signal": ended_by})
 
 
 def _start(
@@ -116,13 +130,13 @@ def _reason(worker: _Worker) -> str:
             return ""
 
 
-def _ended(workers: dict[int, _Worker]) -> list[tuple[int, int]]:
-    """Numbers and statuses of those that have ended."""
+def _reap(workers: dict[int, _Worker]) -> list[tuple[int, _Worker, int]]:
+    """Take out those that have ended: their numbers, and their statuses."""
     found = []
-    for number, worker in workers.items():
+    for number, worker in list(workers.items()):
         pid, status = os.waitpid(worker.pid, os.WNOHANG)
         if pid:
-            found.append((number, status))
+            found.append((number, workers.pop(number), status))
     return found
 
 
@@ -132,8 +146,8 @@ def _stop(workers: dict[int, _Worker], grace: float) -> None:
         os.kill(worker.pid, signal.SIGTERM)
     until = time.monotonic() + grace
     while workers:
-        for number, _ in _ended(workers):
-            workers.pop(number).line.close()
+        for _, worker, _ in _reap(workers):
+            worker.line.close()
         left = until - time.monotonic()
         if not workers or left <= 0:
             break

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,43 @@ def test_a_killed_worker_costs_its_own_requests_only(served: Served) -> None:
         assert client("GET", f"/v2/team/a/manifests/{tag}").body == raw
 
 
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is missing")
+def test_many_skopeos_copy_beside_gc_while_workers_are_killed(tmp_path: Path) -> None:
+    served = Served(tmp_path / "root", "[gc]\ninterval = 0.1\ngrace = '1m'\n")
+    address = served.url.removeprefix("http://")
+    images = {f"t{number}": tuple(blob(200_000) for _ in range(3)) for number in range(8)}
+    for tag, layers in images.items():
+        served.client().push("team/a", tag, *layers)
+
+    def copy(tag: str) -> None:
+        places = [f"docker://{address}/{name}:{tag}" for name in ("team/a", "team/b")]
+        words = ["--src-tls-verify=false", "--dest-tls-verify=false", "--preserve-digests"]
+        words += ["--retry-times", "5"]
+        subprocess.run(["skopeo", "copy", "-q", *words, *places], check=True, timeout=100)
+
+    killed = 0
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            jobs = [pool.submit(copy, tag) for tag in images]
+            while not all(job.done() for job in jobs):
+                served.ended.clear()
+                os.kill(served.workers()[killed % 2], signal.SIGKILL)
+                killed += 1
+                assert served.ended.wait(30)
+                wait(jobs, timeout=0.5)
+            for job in jobs:
+                job.result()
+        client = served.client()
+        for tag, layers in images.items():
+            found = client("GET", f"/v2/team/b/manifests/{tag}").json
+            assert [layer["digest"] for layer in found["layers"]] == [*map(Digest.of, layers)]
+            for data in layers:
+                assert client("GET", f"/v2/team/b/blobs/{Digest.of(data)}").body == data
+    finally:
+        served.stop()
+    assert killed
+
+
 def test_it_ends_as_one(served: Served) -> None:
     data = blob(2 << 20)
     workers = served.workers()
@@ -210,4 +248,4 @@ def test_a_worker_that_cannot_serve_ends_it_all_and_says_why(tmp_path: Path) -> 
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode != 0
-    assert "absent" in done.stderr.splitlines()[-1]
+    assert "absent" in done.stderr.splitlines()[-1], done.stderr
