@@ -13,12 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lamina.errors import Corrupt, Error
-from lamina.oci.digest import Digest
 from lamina.oci.distribution.endpoint import Endpoint, Kind, check_name, parse_path
-from lamina.registry.document import Document
 from lamina.registry.failures import OutOfOrder, ReadOnly
 from lamina.registry.local import LocalRegistry
-from lamina.registry.metadata import Entry, Link
 from lamina.registry.registry import Registry
 from lamina.registry.repository import Repository
 from lamina.serve import errors, listing, pull, push, removal
@@ -31,6 +28,7 @@ from lamina.serve.memo import Memo
 from lamina.serve.metrics import Metrics
 from lamina.serve.request import Gone, Message, Receive, Request, Scope, Send
 from lamina.serve.rights import ALL, ANYBODY, Action, Rights, Rule
+from lamina.serve.telling import Teller
 from lamina.values import replace
 
 if TYPE_CHECKING:
@@ -99,7 +97,9 @@ class App:
         self.access = access
         self.limits = limits or Limits()
         self.metrics = metrics or Metrics()
-        self._listeners = listeners
+        teller = Teller(listeners)
+        self.tell = teller.tell
+        self.tell_deleted = teller.tell_deleted
         self._ledger = Ledger(self.metrics, log)
         self._warning = warning
         self._mirrors = mirrors
@@ -223,64 +223,7 @@ class App:
         if self._site is not None:
             self._site.prepare(reference)
 
-    def tell(
-        self,
-        action: str,
-        request: Request,
-        name: str,
-        what: Entry | Link | Document,
-        tag: str | None,
-    ) -> None:
-        """Let listeners know of a push or a pull."""
-        if not self._listeners:
-            return
-        media_type = "application/octet-stream" if isinstance(what, Link) else what.media_type
-        kind = Kind.BLOB if isinstance(what, Link) else Kind.MANIFEST
-        target: dict[str, object] = {
-            "mediaType": media_type,
-            "digest": what.digest,
-            "size": what.size,
-            "length": what.size,
-            "repository": name,
-            "url": f"{request.scheme}://{request.host}{Endpoint(kind, name, what.digest).path}",
-        }
-        if tag is not None:
-            target["tag"] = tag
-        self._tell(action, request, target)
-
-    def tell_deleted(
-        self, request: Request, name: str, digest: Digest | None, tag: str | None
-    ) -> None:
-        """Let listeners know that something is gone."""
-        target: dict[str, object] = {"repository": name}
-        if digest is not None:
-            target["digest"] = digest
-        if tag is not None:
-            target["tag"] = tag
-        self._tell("delete", request, target)
-
     # ------------------------------------------------------------------------------------------
-
-    def _tell(self, action: str, request: Request, target: dict[str, object]) -> None:
-        if not self._listeners:
-            return
-        from lamina.serve import events
-
-        found = events.event(
-            action,
-            target=target,
-            request={
-                "id": request.id,
-                "addr": request.client,
-                "host": request.host,
-                "method": request.method,
-                "useragent": request.header("user-agent") or "",
-            },
-            actor=request.caller.user,
-            source=request.host,
-        )
-        for listener in self._listeners:
-            listener(found)
 
     async def _answer(self, request: Request) -> tuple[Answer, str | None]:
         """The answer, and what went wrong."""
