@@ -4,8 +4,8 @@
 
 Each round unpacks the same tar.gz with every tool in turn (A B C A B C ...), into a new directory
 in each DIRECTORY given (/dev/shm, and the working directory's file system, if none is), and the
-medians are printed with the ratio to ours. Ours also takes two digests of the whole and one of
-every file, and keeps an index; tar and umoci do not. Packing is measured beside `tar | sha256sum`.
+medians are printed with the ratio to ours. Ours also takes two digests of the whole, and
+keeps an index; tar and umoci do not. Packing is measured beside `tar | sha256sum`.
 """
 
 from __future__ import annotations
