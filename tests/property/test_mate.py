@@ -65,6 +65,9 @@ def compare(tars: list[bytes], many: int) -> None:
 @example([(layer_of("file:a file:a/f"), False)], 0)
 @example([(layer_of("dir:d file:d/f"), False), (layer_of("file:d/f symlink:d=e"), False)], 0)
 @example([(layer_of("symlink:d=e file:e/f"), False), (layer_of("file:e/f gone:d/f"), False)], 0)
+@example([(layer_of("dir:a dir:a file:a dir:a/a"), False)], 0)
+@example([(layer_of("file:a/f file:a file:a/g"), False)], 0)
+@example([(layer_of("file:a/b/f file:a/b file:a/b/g"), False)], 2)
 def test_two_processes_make_the_same_as_one(
     layers: list[tuple[list[Member], bool]], many: int
 ) -> None:

@@ -15,8 +15,8 @@ from lamina.errors import NotFound
 from lamina.image.stack import Effect, Node, Stack
 from lamina.image.view import Image, Layer, Row
 from lamina.layer.content import PlainTar
+from lamina.layer.contents import read_index
 from lamina.layer.entry import FILE, Entry
-from lamina.layer.reader import read_index
 from lamina.oci.digest import Digest
 from lamina.store import Store
 from lamina.values import dataclass

@@ -74,9 +74,10 @@ class Extraction:
         directory, _, name = path.rpartition("/")
         kind = entry.type
         key = hash(path)
+        again = key in self._made
         mate = self._mate
         if mate is not None and (
-            key in self._made
+            again
             or kind is HARDLINK
             or mate.left
             or self._places.met_link
@@ -101,7 +102,10 @@ class Extraction:
             raise BadEntry("the root of the layer is not a directory")
         self._made.add(key)
         if kind is FILE:
-            self._file(entry, reader, parent, name)
+            if again:
+                self._make(entry, reader, parent, name)
+            else:
+                self._file(entry, reader, parent, name)
         elif kind is DIR:
             self._directory(entry, parent, name)
         elif kind is HARDLINK:
@@ -155,6 +159,8 @@ class Extraction:
         """Let the mate make a file, if it can."""
         if entry.sparse is not None or entry.xattrs or len(name) > _NAME:
             return False
+        if entry.path in self._places.implied:
+            return False  # what is there must be gone before the next entry looks into it
         at = reader.here()
         if at < 0:
             return False

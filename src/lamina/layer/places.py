@@ -27,6 +27,7 @@ class Places:
         # Of those, the ones that give on a group (set-GID) or a mode (a default ACL).
         self.giving: set[int] = set()
         self.leaving: Callable[[int], None] | None = None  # is told what is about to be closed
+        self.implied: set[str] = set()  # directories that were made for what is in them
         self.met_link = False  # whether a directory was reached through a link
 
     def close(self) -> None:
@@ -44,7 +45,7 @@ class Places:
         try:
             return self.enter(directory)
         except FileNotFoundError:
-            self.root.makedirs(directory)
+            self._imply(directory)
             return self.enter(directory)
 
     def enter(self, directory: str) -> int:
@@ -54,6 +55,12 @@ class Places:
             fd = self._reach(directory)
         self.keep(directory, fd, gives_on=_gives_on(fd))
         return fd
+
+    def _imply(self, directory: str) -> None:
+        self.root.makedirs(directory)
+        while directory and directory not in self.implied:
+            self.implied.add(directory)
+            directory = directory.rpartition("/")[0]
 
     def _reach(self, directory: str) -> int:
         if not self.met_link:

@@ -5,6 +5,7 @@ Checked against `tarfile` and GNU tar, entry by entry, in tests/unit/layer.
 
 from __future__ import annotations
 
+from lamina.layer.contents import read_index
 from lamina.layer.entry import (
     BLOCK,
     CHAR,
@@ -16,7 +17,7 @@ from lamina.layer.entry import (
     Entry,
     EntryType,
 )
-from lamina.layer.reader import Reader, read, read_index
+from lamina.layer.reader import Reader, read
 from lamina.layer.writer import TarWriter
 
 __all__ = [

@@ -170,7 +170,7 @@ class _Hashing:
 def learn(stream: BinaryIO, kind: Kind | None = None) -> Learnt:
     """Read a layer's blob to its end, for its digests and entries; sniffed where `kind` is None."""
     from lamina.layer.compress import decompressed
-    from lamina.layer.reader import read_index
+    from lamina.layer.contents import read_index
 
     stored = _Hashing(stream)
     if kind == "none":
