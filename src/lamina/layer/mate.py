@@ -68,7 +68,7 @@ class Mate:
             os.ftruncate(memory, _SLOTS * _ROOM)
             self._map = mmap.mmap(memory, 0)
             self._memory = memoryview(self._map)
-            self._socket, self._pid = _start(memory)
+            self._socket, self._process = _start(memory)
         finally:
             os.close(memory)
         self._free = list(range(_SLOTS))
@@ -111,8 +111,7 @@ class Mate:
         if not self._free or self._is_lost or size > _ROOM:
             self._keep(batch, make(batch.jobs, [*batch.directories], batch.buffer, 0))
             return
-        slot = self._free.pop()
-        self._away[slot] = batch
+        slot = self._free[-1]
         at = slot * _ROOM
         self._memory[at : at + size] = batch.buffer[start : batch.end]
         message = marshal.dumps((slot, at, start, size, batch.jobs), _FORMAT)
@@ -121,8 +120,10 @@ class Mate:
             self._socket.sendmsg(
                 [message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], socket.MSG_NOSIGNAL
             )
-        except OSError:
-            self._lose()
+        except OSError:  # it has ended, or this user has too many descriptors under way
+            self._keep(batch, make(batch.jobs, [*batch.directories], batch.buffer, 0))
+            return
+        self._away[self._free.pop()] = batch
 
     def settle(self) -> Iterator[tuple[Entry, memoryview]]:
         """Wait until all that was taken is done, and give what could not be: entry and content."""
@@ -170,14 +171,16 @@ class Mate:
         self._memory.release()
         self._map.close()  # which has a descriptor, too
         try:
-            os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
+            signal.pidfd_send_signal(self._process, signal.SIGKILL)
+            os.waitid(os.P_PIDFD, self._process, os.WEXITED)
         except (ProcessLookupError, ChildProcessError):
             pass  # somebody else has waited for it
+        finally:
+            os.close(self._process)
 
 
 def _start(memory: int) -> tuple[socket.socket, int]:
-    """A new program, and this end of the socket to it."""
+    """A new program: this end of the socket to it, and a pidfd of it."""
     import fcntl
 
     if not sys.executable:
@@ -206,7 +209,7 @@ def _start(memory: int) -> tuple[socket.socket, int]:
     finally:
         for fd in held:
             os.close(fd)
-    return ours, pid
+    return ours, os.pidfd_open(pid)
 
 
 def _code() -> str:

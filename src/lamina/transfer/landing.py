@@ -24,10 +24,13 @@ from lamina.layer.entry import Entry
 from lamina.layer.limits import DEFAULT
 from lamina.layer.pipe import Pipe
 from lamina.oci.digest import ChainID, DiffID, Digest
-from lamina.snapshot.drawing import Drawn, draw
 from lamina.snapshot.snapshotter import Draft, Snapshotter
 from lamina.store import Store
 from lamina.values import dataclass, field
+
+TYPE_CHECKING = False  # only layers that are drawn need what draws them
+if TYPE_CHECKING:
+    from lamina.snapshot.drawing import Drawn
 
 _HELD = 256 << 20  # bytes of memory for drawn layers that wait for the ones below
 
@@ -128,6 +131,8 @@ class Landing:
         return at == 0 or self._places[at - 1].landed
 
     def _draw(self, place: _Place, stream: BinaryIO) -> tuple[Read, Callable[[bool], None]]:
+        from lamina.snapshot.drawing import draw
+
         indexer = self.snapshotter.indexer()
         assert indexer is not None
         drawn = draw(indexer, stream)
@@ -255,6 +260,8 @@ class Landing:
             with self._lock:
                 self._held -= drawn.sketch.memory
         else:
+            from lamina.snapshot.drawing import draw
+
             with self.store.blobs.open(layer.descriptor) as blob:
                 drawn = draw(indexer, blob)
             applied = drawn.applied
