@@ -35,11 +35,10 @@ def anywhere(engine: Engine, text: str, platform: Platform | None, stack: ExitSt
     from lamina.engine import places
     from lamina.image import view
 
-    if not places.is_spelled_out(text):
-        return local(engine.store, engine.image(text, platform)[1])
-    place = places.parse(text)
-    if place.kind is places.Kind.LOCAL:
-        return local(engine.store, engine.image(place.text, platform)[1])
+    place = places.parse(text) if places.is_spelled_out(text) else None
+    if place is None or place.kind is places.Kind.LOCAL:
+        image = engine.image(text if place is None else place.text, platform)[1]
+        return local(engine.store, image)  # which is not made to look into, where there is none
     source = places.opened(engine, place, stack)
     image = view.load(source.fetcher, source.root, platform=platform or engine.asked_platform)
     return Sight(image, _There(engine, source))
