@@ -188,12 +188,21 @@ class Extraction:
         try:
             fd = self._places.enter(directory)
         except FileNotFoundError:
-            self._settle()  # what is in the way has to be there
+            if self._is_promised(directory):
+                self._settle()  # what is in the way has to be there
             fd = self._places.open(directory)
         if self._places.met_link:
             self._settle()
             fd = self._places.open(directory)
         return fd
+
+    def _is_promised(self, directory: str) -> bool:
+        """Whether a part of `directory` that is missing may be a file that the mate has."""
+        while hash(directory) not in self._made:
+            directory = directory.rpartition("/")[0]
+            if self._places.find(directory) is not None:
+                return self._places.met_link
+        return True
 
     def _leaving(self, fd: int) -> None:
         """A directory is about to be closed."""
