@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -30,6 +31,7 @@ class Answer:
     sent: int = 0  # bytes of the body that were
     lasts: bool = False  # the same for all who ask without proof, until the registry changes
     pulled: tuple[Entry | Link, str | None] | None = None  # what, and by which tag
+    done: Callable[[], None] | None = None  # called when it was given, or could not be
 
     def messages(self, *, is_head: bool) -> tuple[Message, Message]:
         """What gives it to the client, if the body is in memory (ASGI 3.0)."""
@@ -54,6 +56,8 @@ class Answer:
         finally:
             if self.part is not None:
                 self.part.close()
+            if self.done is not None:
+                self.done()
 
     def _raw(self) -> list[tuple[bytes, bytes]]:
         found = [_COMMON]

@@ -22,6 +22,7 @@ from lamina.serve import errors, listing, pull, push, removal
 from lamina.serve.access import Access
 from lamina.serve.answer import Answer, of_bytes, of_json
 from lamina.serve.errors import NotHere, TooMany, WrongMethod
+from lamina.serve.lanes import Lanes
 from lamina.serve.ledger import Ledger
 from lamina.serve.limits import Limits, Rates
 from lamina.serve.memo import Memo
@@ -113,6 +114,7 @@ class App:
         )
         self._site = site  # pages for people, below /ui/
         self._rates = Rates(self.limits.rate, self.limits.burst)
+        self.lanes = Lanes()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="registry")
         # Passwords are slow to judge: a flood of them must not keep blobs waiting.
         self._judges = ThreadPoolExecutor(_JUDGES, thread_name_prefix="passwords")

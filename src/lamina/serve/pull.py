@@ -6,6 +6,7 @@ What has a digest never changes, so its entity tag is the digest, and caches may
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,7 @@ async def blob(app: App, request: Request, endpoint: Endpoint) -> Answer:
             await app.in_thread(repository.renew, link)
         return Answer(200, headers, length=link.size)
     part = _part(request, link.digest, link.size)
+    done: Callable[[], None] | None = None
     app.tell("pull", request, endpoint.name, link, None)
     if part is None:
         small = repository.small(link)
@@ -110,14 +112,21 @@ async def blob(app: App, request: Request, endpoint: Endpoint) -> Answer:
         path = repository.path(link.digest)
         if path is not None:
             await app.check_file(path, link.size)
-            return Answer(200, headers, path=path, length=link.size)
+            if not app.lanes.enter(link.size):
+                return Answer(200, headers, path=path, length=link.size)
+            done = app.lanes.leave
         part = (0, link.size)
         status = 200
     else:
         headers["content-range"] = content_range(*part, link.size)
         status = 206
-    file = await app.in_thread(repository.open, link.digest, part[0])
-    return Answer(status, headers, part=file, length=part[1])
+    try:
+        file = await app.in_thread(repository.open, link.digest, part[0])
+    except BaseException:
+        if done is not None:
+            done()
+        raise
+    return Answer(status, headers, part=file, length=part[1], done=done)
 
 
 async def _mirrored(app: App, request: Request, mirror: Mirror, digest: Digest) -> Answer | None:

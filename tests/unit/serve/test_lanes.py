@@ -1,0 +1,18 @@
+"""Lanes: a few large files at once are read here."""
+
+from __future__ import annotations
+
+from lamina.serve.lanes import LARGE, Lanes
+
+
+def test_only_so_many_are_let_in_at_once() -> None:
+    lanes = Lanes(2)
+    assert [lanes.enter(LARGE) for _ in range(3)] == [True, True, False]
+    lanes.leave()
+    assert [lanes.enter(LARGE) for _ in range(2)] == [True, False]
+
+
+def test_small_files_need_no_lane() -> None:
+    lanes = Lanes(1)
+    assert not lanes.enter(LARGE - 1)
+    assert lanes.free == 1
