@@ -107,6 +107,8 @@ _OWN = {
     "aarch64": {"pivot_root": 41, "clone": 220},
 }
 
+_M_ARENA_MAX = -8  # malloc.h
+
 _library: ctypes.CDLL | None = None
 
 
@@ -385,3 +387,10 @@ def loopback_up() -> None:
         _call("ioctl", datagrams, 0x8914, request)
     finally:
         os.close(datagrams)
+
+
+def use_one_heap() -> None:
+    """Let all threads of this process share one heap (mallopt(3)); with glibc alone."""
+    set_option = getattr(_libc(), "mallopt", None)
+    if set_option is not None:
+        set_option(_M_ARENA_MAX, 1)

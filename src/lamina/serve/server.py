@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamina.errors import Denied, Invalid, Unavailable
+from lamina.fs import syscalls
 from lamina.values import dataclass
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ def serve(
 
     # While gc computes, a request would wait 5 ms each time that it lets go of the interpreter.
     sys.setswitchinterval(0.0005)
+    # Pieces of large files, each read by another thread, would stay in as many heaps.
+    syscalls.use_one_heap()
     asyncio.run(run())
 
 
