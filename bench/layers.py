@@ -41,7 +41,7 @@ def layers(count: int) -> Iterator[tuple[bytes, bytes]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=5, help="of each tool")
+    parser.add_argument("--runs", type=int, default=3, help="of each tool")
     parser.add_argument("--root", type=Path, default=Path("/dev/shm"), help="where to work")
     asked = parser.parse_args()
     if not shutil.which("skopeo") or os.geteuid() != 0 or not BUSYBOX.exists():

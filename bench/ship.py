@@ -144,7 +144,7 @@ def _table(title: str, found: dict[str, list[Cost]]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=5, help="of each tool")
+    parser.add_argument("--runs", type=int, default=3, help="of each tool")
     parser.add_argument("--root", type=Path, default=Path("/dev/shm"), help="where to work")
     parser.add_argument("--only", default="", help="a part of the titles to ask")
     parser.add_argument("--no-docker", action="store_true", help="leave docker out")
