@@ -394,3 +394,10 @@ def use_one_heap() -> None:
     set_option = getattr(_libc(), "mallopt", None)
     if set_option is not None:
         set_option(_M_ARENA_MAX, 1)
+
+
+def give_back_heap() -> None:
+    """Return to the kernel what is free in this process's heap (malloc_trim(3)); with glibc."""
+    trim = getattr(_libc(), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

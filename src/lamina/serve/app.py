@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lamina.errors import Corrupt, Error
+from lamina.fs import syscalls
 from lamina.oci.distribution.endpoint import Endpoint, Kind, check_name, parse_path
 from lamina.registry.failures import OutOfOrder, ReadOnly
 from lamina.registry.local import LocalRegistry
@@ -114,7 +115,7 @@ class App:
         )
         self._site = site  # pages for people, below /ui/
         self._rates = Rates(self.limits.rate, self.limits.burst)
-        self.lanes = Lanes()
+        self.lanes = Lanes(idle=syscalls.give_back_heap)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="registry")
         # Passwords are slow to judge: a flood of them must not keep blobs waiting.
         self._judges = ThreadPoolExecutor(_JUDGES, thread_name_prefix="passwords")

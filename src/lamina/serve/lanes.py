@@ -6,6 +6,8 @@ is slower than the disk holds some ten MiB then, so only a few at once are sent 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 LANES = 4
 LARGE = 8 << 20  # bytes; below, the start counts for more
 
@@ -13,8 +15,10 @@ LARGE = 8 << 20  # bytes; below, the start counts for more
 class Lanes:
     """Places for files that are read here. All calls come from one thread."""
 
-    def __init__(self, free: int = LANES) -> None:
-        self.free = free
+    def __init__(self, free: int = LANES, idle: Callable[[], None] = lambda: None) -> None:
+        """`idle` is called when the last place has been left."""
+        self.free = self._all = free
+        self._idle = idle
 
     def enter(self, size: int) -> bool:
         """Take a place for a file of `size` bytes, to be left later, if there is one for it."""
@@ -25,3 +29,5 @@ class Lanes:
 
     def leave(self) -> None:
         self.free += 1
+        if self.free == self._all:
+            self._idle()

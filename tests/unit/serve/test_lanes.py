@@ -16,3 +16,14 @@ def test_small_files_need_no_lane() -> None:
     lanes = Lanes(1)
     assert not lanes.enter(LARGE - 1)
     assert lanes.free == 1
+
+
+def test_it_is_told_when_nobody_is_left() -> None:
+    told: list[int] = []
+    lanes = Lanes(2, idle=lambda: told.append(lanes.free))
+    lanes.enter(LARGE)
+    lanes.enter(LARGE)
+    lanes.leave()
+    assert told == []
+    lanes.leave()
+    assert told == [2]
