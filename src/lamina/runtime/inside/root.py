@@ -111,7 +111,12 @@ class Tree:
     def _make(self, path: str, make: Any) -> None:
         parent = os.path.dirname(path)
         before = os.stat(parent)
-        make()
+        try:
+            make()
+        except FileExistsError:
+            if before.st_dev == self._device:
+                raise
+            return  # another container has made it, in a directory that both have mounted
         if before.st_dev == self._device:
             self.created.append(path)
             os.utime(parent, ns=(before.st_atime_ns, before.st_mtime_ns))
