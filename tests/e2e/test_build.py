@@ -72,6 +72,14 @@ def test_a_second_build_comes_from_the_cache_whole(shop: Shop) -> None:
     assert shop.lamina("run", "--rm", "x").stdout == "1"
 
 
+def test_the_cache_answers_after_a_step_that_was_done_anew(shop: Shop) -> None:
+    shop.write("FROM busybox:musl\nARG V=1\nRUN true\nCOPY a /a\n", a="1")
+    first, second = shop.build(), shop.build("--build-arg=V=2", timeout=60)
+    assert "V changed" in second.stderr
+    assert second.stderr.count("CACHED") == 1
+    assert second.stdout != first.stdout
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -94,9 +94,10 @@ class Solver:
                         continue
                     crew = crew or self._crew()
                     crew.take(step)
-                if crew is not None and not any(self._is_ready(step) for step in waiting):
-                    step, made = crew.next()
-                    self.trees.made[step.index] = made
+                if crew is None or crew.is_idle or any(self._is_ready(step) for step in waiting):
+                    continue
+                step, made = crew.next()
+                self.trees.made[step.index] = made
         except BaseException:
             if self._executor is not None:
                 self._executor.cancel()
