@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from lamina.build.assemble import Built, assemble
+from lamina.build.basis import Basis
+from lamina.build.context import Context
 from lamina.build.events import Event, Finished, Listener, Missed, Note, Output, Started
 from lamina.build.failure import StepFailed
 from lamina.build.graph import BaseImage, Graph, Ulimit
 from lamina.build.plan import NamedContext, Options, plan
 from lamina.build.workshop import Secret, Workshop
+from lamina.values import replace
 
 __all__ = [
     "BaseImage",
+    "Basis",
     "Built",
+    "Context",
     "Event",
     "Finished",
     "Graph",
@@ -51,5 +56,5 @@ def build(
             lease.add(*(layer.descriptor.digest for layer in base.image.layers))
             lease.add(*(layer.chain_id for layer in base.image.layers))
         solver = Solver(graph, workshop, listen, place=place, workers=workers)
-        trees = solver.solve()
-        return assemble(graph, workshop, trees)
+        built = assemble(graph, workshop, solver.solve())
+        return replace(built, basis=solver.basis())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lamina.build.basis import Basis
 from lamina.build.cache import Made
 from lamina.build.graph import Graph
 from lamina.build.times import rfc3339
@@ -32,6 +33,7 @@ class Built:
     manifest: Manifest
     config: ImageConfig
     layers: tuple[Made, ...]
+    basis: Basis | None = None  # if it came from the cache as a whole, and that can be told
 
     @property
     def id(self) -> Digest:

@@ -11,12 +11,12 @@ import struct
 import time
 from collections.abc import Callable, Iterable
 
-from lamina.build.hashing import FRESH, HashCache, digests
+from lamina.build.hashing import HashCache, digests
 from lamina.build.selection import Selection
+from lamina.fs.looks import FRESH, look
 from lamina.oci.digest import Digest
 
 _MAGIC = b"lamina lists 1\n"
-_LOOK = struct.Struct("<IIIQQQQqq")  # mode, uid, gid, dev, ino, rdev, size, mtime_ns, ctime_ns
 _WIDTH = 32  # bytes of a digest
 _MOST = 64  # lists that are remembered of one context
 
@@ -103,30 +103,16 @@ def files_of(
 
 def _look(selection: Selection) -> tuple[bytes, int]:
     """A digest of everything that tells whether a file is the same, and the newest time."""
-    paths, packed, newest = [], [_LOOK.pack(selection.context.keeps_owners, *[0] * 8)], 0
-    pack = _LOOK.pack
+    paths, looks, newest = [], [b"%d" % selection.context.keeps_owners], 0
     for item in selection.items:
         paths += ["", item.path, item.name if not item.is_directory else "/"]
         for node in item.nodes:
-            info = node.stat
-            changed = info.st_ctime_ns
+            changed = node.stat.st_ctime_ns
             if changed > newest:
                 newest = changed
             paths.append(node.path)
-            packed.append(
-                pack(
-                    info.st_mode,
-                    info.st_uid,
-                    info.st_gid,
-                    info.st_dev,
-                    info.st_ino,
-                    info.st_rdev,
-                    info.st_size,
-                    info.st_mtime_ns,
-                    changed,
-                )
-            )
-    data = os.fsencode("\0".join(paths)) + b"\0" + b"".join(packed)
+            looks.append(look(node.stat))
+    data = os.fsencode("\0".join(paths)) + b"\0" + b"".join(looks)
     return _raw(data), newest
 
 

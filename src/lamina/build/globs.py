@@ -86,18 +86,25 @@ def _class_character(pattern: str, at: int) -> tuple[str, int] | None:
     return (escaped, at + 2) if escaped else None
 
 
-def find(root_fd: int, base: str, parts: tuple[str, ...]) -> Iterator[str]:
+def find(
+    root_fd: int, base: str, parts: tuple[str, ...], listed: list[str] | None = None
+) -> Iterator[str]:
     """The paths below the directory `base` that match, in order of names; links not followed.
 
-    FileNotFoundError or NotADirectoryError if `base` is no directory.
+    FileNotFoundError or NotADirectoryError if `base` is no directory. Every directory that is
+    read on the way is appended to `listed`.
     """
     expressions = [matcher(part) for part in parts]
     if any(expression is None for expression in expressions):
         return iter(())
-    return _below(root_fd, base, [e for e in expressions if e is not None])
+    found = [expression for expression in expressions if expression is not None]
+    return _below(root_fd, base, found, [] if listed is None else listed)
 
 
-def _below(root_fd: int, base: str, expressions: list[re.Pattern[str]]) -> Iterator[str]:
+def _below(
+    root_fd: int, base: str, expressions: list[re.Pattern[str]], listed: list[str]
+) -> Iterator[str]:
+    listed.append(base)
     fd = os.open(base or ".", _DIRECTORY, dir_fd=root_fd)
     try:
         with os.scandir(fd) as found:
@@ -113,4 +120,4 @@ def _below(root_fd: int, base: str, expressions: list[re.Pattern[str]]) -> Itera
         if len(expressions) == 1:
             yield path
         elif is_directory:
-            yield from _below(root_fd, path, expressions[1:])
+            yield from _below(root_fd, path, expressions[1:], listed)

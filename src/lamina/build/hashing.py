@@ -12,6 +12,7 @@ from lamina.build.inside import join
 from lamina.build.selection import Item, Selection
 from lamina.build.walking import Node
 from lamina.errors import Conflict
+from lamina.fs.looks import FRESH
 from lamina.fs.metadata import read_xattrs
 from lamina.oci.digest import Digest, light_sha256
 from lamina.values import dataclass
@@ -21,7 +22,6 @@ _CHUNK = 1 << 20
 _MAGIC = b"lamina hashes 1\n"
 _KEY = struct.Struct("<QQQqq")  # dev, ino, size, mtime_ns, ctime_ns
 _DIGEST = 32
-FRESH = 100_000_000  # nanoseconds; a file this young may change without its times changing
 _SPARE = 10_000  # entries kept beyond four times what is in use
 _NOTHING = bytes(_DIGEST)
 

@@ -142,14 +142,18 @@ class Reporter:
             step.seconds, step.layer = event.made.seconds, str(event.made.diff_id)
             step.reads = event.made.reads
 
+    def keys(self) -> list[str]:
+        """What the report is kept under."""
+        image = self.report.image
+        return [LAST, self.report.place, *([image] if image is not None else [])]
+
     def keep(self, store: Store, image: Digest | None) -> None:
         """Keep the report as the newest, as that of its Dockerfile, and as that of its image."""
         self.report.image = str(image) if image is not None else None
         data = self.report.encode()
         now = int(self.report.time * 1e9)
-        keys = [LAST, self.report.place, *([str(image)] if image is not None else [])]
         with store.records.batch():
-            for key in keys:
+            for key in self.keys():
                 store.records.put(KIND, key, data, now=now)
 
 

@@ -57,6 +57,8 @@ class Selection:
     context: Context
     spec: CopySpec
     items: tuple[Item, ...] = field(repr=False)
+    listed: tuple[str, ...] = ()  # directories whose names were read to find them
+    is_plain: bool = True  # nothing else was looked at: no link led to them, no rule was undone
 
 
 def check(spec: CopySpec) -> None:
@@ -95,7 +97,7 @@ def select(context: Context, spec: CopySpec) -> Selection:
     with context.open_root() as root_fd:
         chooser = _Chooser(context, spec, root_fd)
         items = tuple(item for source in spec.sources for item in chooser.items(source))
-    return Selection(context, spec, items)
+    return Selection(context, spec, items, tuple(chooser.listed), chooser.is_plain)
 
 
 class _Chooser:
@@ -104,6 +106,8 @@ class _Chooser:
         self.spec = spec
         self.root_fd = root_fd
         self.exclude = Ignore.from_patterns(spec.excludes) if spec.excludes else None
+        self.listed: list[str] = []
+        self.is_plain = True
 
     def items(self, source: str) -> Iterator[Item]:
         if self.spec.parents:
@@ -133,7 +137,7 @@ class _Chooser:
             return
         real = self._resolved(source, base)
         try:
-            for match in globs.find(self.root_fd, real, parts):
+            for match in globs.find(self.root_fd, real, parts, self.listed):
                 if self._is_visible(match) and not self._is_socket(match):
                     yield match
         except NotADirectoryError:
@@ -145,7 +149,8 @@ class _Chooser:
         name = match.rpartition("/")[2]
         try:
             if stat.S_ISDIR(info.st_mode):
-                nodes = walk(self.root_fd, path, ignore=self.context.ignore, chosen=chosen)
+                ignore, listed = self.context.ignore, self.listed
+                nodes = walk(self.root_fd, path, ignore=ignore, chosen=chosen, listed=listed)
                 return Item(source, path, name, tuple(nodes))
             archive = self.spec.unpack and self._is_archive(path, info)
         except OSError as error:
@@ -167,6 +172,7 @@ class _Chooser:
         info = inside.lstat(self.root_fd, real)
         if info is None or stat.S_ISSOCK(info.st_mode) or not self._is_visible(real):
             raise self._missing(source, real)
+        self.is_plain = self.is_plain and real == path
         return real
 
     def _is_socket(self, path: str) -> bool:
@@ -185,6 +191,7 @@ class _Chooser:
         info = inside.lstat(self.root_fd, path)
         if info is None or not stat.S_ISDIR(info.st_mode) or ignore.may_skip_dir(path):
             return False
+        self.is_plain = False
         return has_anything(self.root_fd, path, ignore)
 
     def _missing(self, source: str, path: str) -> NotFound:

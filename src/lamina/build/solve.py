@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 
 from lamina.build import key as keys
+from lamina.build.basis import Basis, files_behind
 from lamina.build.cache import Cache, Made
 from lamina.build.copying import CopySpec, HashCache, Selection, select
 from lamina.build.events import Event, Finished, Listener, Missed, Started
@@ -68,6 +69,7 @@ class Solver:
         self._lists: dict[str, ListCache] = {}
         self._selections: dict[int, Selection] = {}
         self._keys: dict[int, Key] = {}
+        self._taken: list[Selection] = []  # of the client's files, by all steps
         self._rebuilt: set[int] = set()
         self._unrecorded: set[int] = set()  # in the cache, but not with what they read
         self._executor: Executor | None = None
@@ -107,6 +109,16 @@ class Solver:
                 crew.close()
             self._save_hashes()
         return self.trees
+
+    def basis(self) -> Basis | None:
+        """What the build rests on, if it is over and the cache knew every step."""
+        if self._executor is not None or len(self._keys) != len(self.graph.steps):
+            return None
+        files = files_behind(self._taken)
+        if files is None:
+            return None
+        steps = self.graph.steps
+        return Basis(files, tuple((self._slot(s), self._keys[s.index].digest) for s in steps))
 
     def _crew(self) -> Crew:
         """What it takes to do a step, imported only when one has to be done."""
@@ -265,6 +277,7 @@ class Solver:
         """What is selected, with what is remembered of it if it is the client's."""
         if not isinstance(source, ContextTree):
             return files_of(selection)
+        self._taken.append(selection)
         place = f"{self.place}\n{source.name}"
         if place not in self._lists:
             records = self.workshop.store.records

@@ -58,17 +58,24 @@ class _Level:
 
 
 def walk(
-    root_fd: int, base: str, *, ignore: Ignore | None = None, chosen: Filter | None = None
+    root_fd: int,
+    base: str,
+    *,
+    ignore: Ignore | None = None,
+    chosen: Filter | None = None,
+    listed: list[str] | None = None,
 ) -> Iterator[Node]:
     """What lies in the directory `base`, itself first, sorted by name at each level.
 
     Files that `ignore` hides do not exist, and neither do directories that it hides with all
     that is in them; its patterns are relative to the root. Sockets are left out. OSError for a
-    directory that cannot be read, or is gone.
+    directory that cannot be read, or is gone. Every directory that is read, itself or not one of
+    those that are yielded, is appended to `listed`, by its path below the root.
     """
+    listed = [] if listed is None else listed
     top = Node("", os.stat(base or ".", dir_fd=root_fd, follow_symlinks=False))
     yield top
-    levels = [_Level(top, _entries(root_fd, base))]
+    levels = [_Level(top, _entries(root_fd, base, listed))]
     plain = ignore is None and chosen is None
     while levels:
         entry = next(levels[-1].entries, None)
@@ -84,7 +91,7 @@ def walk(
             node = Node(path, info)
             yield node
             if is_directory:
-                levels.append(_Level(node, _entries(root_fd, join(base, path))))
+                levels.append(_Level(node, _entries(root_fd, join(base, path), listed)))
             continue
         is_hidden = ignore is not None and ignore.ignores(join(base, path))
         is_taken = chosen is None or chosen.takes(path)
@@ -99,7 +106,7 @@ def walk(
             continue
         if not is_taken and chosen is not None and chosen.may_skip(path):
             continue
-        level = _Level(Node(path, info), _entries(root_fd, join(base, path)))
+        level = _Level(Node(path, info), _entries(root_fd, join(base, path), listed))
         level.is_hidden, level.is_taken = is_hidden, is_taken
         level.is_emitted = is_taken and not is_hidden
         levels.append(level)
@@ -112,7 +119,8 @@ def has_anything(root_fd: int, base: str, ignore: Ignore) -> bool:
     return next(nodes, None) is not None
 
 
-def _entries(root_fd: int, path: str) -> Iterator[tuple[str, os.stat_result]]:
+def _entries(root_fd: int, path: str, listed: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+    listed.append(path)
     fd = os.open(path or ".", _DIRECTORY, dir_fd=root_fd)
     try:
         names = sorted(os.listdir(fd))

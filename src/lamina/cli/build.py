@@ -6,6 +6,7 @@ import os
 import sys
 from collections import deque
 
+from lamina.cli import again
 from lamina.cli.build_flags import FLAGS, called, request
 from lamina.cli.command import Args, Command
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from lamina.engine import Engine
     from lamina.engine.building import BuildRequest
 
+_ONCE = ("explain", "iidfile", "metadata-file", "push")  # what is done, and not only answered
 _TAIL = 20  # lines of a failed step's output that are shown once more
 
 
@@ -31,7 +33,8 @@ def build(args: Args, engine: Engine) -> int:
         return _told(engine, asked, method, form)
     if args.flag("push"):
         _check_push(args, asked)
-    progress = choose(_progress_name(args), os.environ)
+    echo = again.Echo(sys.stderr)
+    progress = choose(_progress_name(args), os.environ, echo)
     tail = Tail(progress)
     try:
         built = engine.build(asked, tail.listen, sys.stdout.buffer)
@@ -48,7 +51,16 @@ def build(args: Args, engine: Engine) -> int:
     to_stdout = any(output.destination == "-" for output in asked.outputs)
     if not to_stdout:
         print(built.id)
+    if built.basis is not None and _can_be_said_again(args, echo):
+        again.keep(engine.store, args.line, os.environ, built.basis, echo, f"{built.id}\n")
     return 0
+
+
+def _can_be_said_again(args: Args, echo: again.Echo) -> bool:
+    """Whether an answer is all that was asked for, and holds no time that would be another."""
+    took = (echo.text or "").partition("[+] Building ")[2]  # on a terminal
+    is_timed = _progress_name(args) == "rawjson" or (took and not took.startswith("0.0s"))
+    return not is_timed and not any(args.given(name) for name in _ONCE)
 
 
 def _check(engine: Engine, asked: BuildRequest, form: str) -> int:

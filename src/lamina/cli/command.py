@@ -75,6 +75,7 @@ class Args:
     values: Mapping[str, tuple[str, ...]]  # given flags only; bools as "true" or "false"
     rest: tuple[str, ...]
     defaults: Mapping[str, str] = field(default_factory=dict)
+    line: tuple[str, ...] = ()  # the whole command line, as typed
 
     def given(self, name: str) -> bool:
         return name in self.values

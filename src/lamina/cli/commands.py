@@ -22,6 +22,7 @@ class Entry:
     target: str  # "module:NAME" of its Command
     also: tuple[str, ...] = ()
     common: bool = False  # shown first in the help
+    again: bool = False  # what it answered may be its answer again, see `cli.again`
 
 
 GROUPS = {
@@ -61,6 +62,7 @@ ENTRIES = (
         "lamina.cli.build:BUILD",
         ("image build", "builder build", "buildx build"),
         True,
+        again=True,
     ),
     Entry("check", "Give advice on Dockerfiles", "lamina.cli.check:CHECK", (), True),
     Entry("images", "List images", _I + "IMAGES", ("image ls", "image list"), True),

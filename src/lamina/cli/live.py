@@ -6,10 +6,13 @@ import os
 import threading
 import time
 from collections import deque
-from typing import TextIO
 
 from lamina.build.events import Event, Finished, Missed, Note, Output, Started
 from lamina.values import dataclass, field
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from lamina.cli.progress import Stream
 
 _INTERVAL = 0.1  # seconds between two pictures
 _BLUE, _RED, _CYAN, _DIM, _PLAIN = "\x1b[34m", "\x1b[31m", "\x1b[36m", "\x1b[2m", "\x1b[0m"
@@ -28,7 +31,7 @@ class _Row:
 class Live:
     """Draws the unfinished steps over and over below the finished ones."""
 
-    def __init__(self, out: TextIO, *, log_lines: int, color: bool) -> None:
+    def __init__(self, out: Stream, *, log_lines: int, color: bool) -> None:
         self.out = out
         self.log_lines = log_lines
         self.color = color

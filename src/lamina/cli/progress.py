@@ -13,7 +13,7 @@ from lamina.errors import Invalid
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Protocol, TextIO
+    from typing import Protocol
 else:
     Protocol = object
 
@@ -26,7 +26,16 @@ class Progress(Protocol):
     def close(self) -> None: ...
 
 
-def choose(name: str, environment: Mapping[str, str], out: TextIO | None = None) -> Progress:
+class Stream(Protocol):
+    """Where a picture is drawn: standard error, or somebody before it."""
+
+    def write(self, text: str, /) -> int: ...
+    def flush(self) -> None: ...
+    def isatty(self) -> bool: ...
+    def fileno(self) -> int: ...
+
+
+def choose(name: str, environment: Mapping[str, str], out: Stream | None = None) -> Progress:
     """The reader called `name`: auto, plain, tty, rawjson, quiet or none."""
     out = out or sys.stderr
     if name == "auto":
@@ -73,7 +82,7 @@ class Plain:
     #5 DONE 1.2s
     """
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: Stream) -> None:
         self.out = out
         self.numbers: dict[str, int] = {}
         self.began: dict[str, float] = {}
@@ -148,7 +157,7 @@ class Plain:
 class RawJson:
     """One JSON object a line, shaped as BuildKit's SolveStatus."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: Stream) -> None:
         self.out = out
         self.started: dict[str, Started] = {}
 

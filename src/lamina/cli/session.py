@@ -11,6 +11,7 @@ from lamina.cli.commands import ENTRIES, GROUPS, Entry, find, is_group, load, me
 from lamina.cli.failures import report
 from lamina.cli.flags import HelpAsked, parse
 from lamina.cli.settings import from_environment
+from lamina.values import replace
 
 GLOBAL = Command(
     run=lambda args, engine: 0,
@@ -82,10 +83,17 @@ class Session:
         return self._command(entry, spelled, words, options.text("root"))
 
     def _command(self, entry: Entry, spelled: str, words: list[str], root: str | None) -> int:
+        if entry.again:
+            from lamina.cli import again
+
+            status = again.answer(self.argv, self.environment, root)
+            if status is not None:
+                return status
         command = load(entry)
         self.failure = command.failure
         try:
             args = parse(spelled, command, words[len(spelled.split()) :])
+            args = replace(args, line=tuple(self.argv))
         except HelpAsked:
             return self._show_help([spelled])
         from lamina.engine import Engine

@@ -5,18 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from lamina.engine import Settings
 from lamina.errors import Invalid
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from lamina.engine import Settings
     from lamina.remote.settings import RemoteSettings
+
+
+def root_of(environment: Mapping[str, str], root: str | None = None) -> str:
+    """Where the store is, by the flag `root` or the environment, absolute."""
+    return _absolute(root or environment.get("LAMINA_ROOT") or _usual_root(environment))
 
 
 def from_environment(environment: Mapping[str, str], *, root: str | None = None) -> Settings:
     """What the environment says, with `root` (the flag) before it."""
+    from lamina.engine import Settings
+
     return Settings(
-        root=_absolute(root or environment.get("LAMINA_ROOT") or _usual_root(environment)),
+        root=root_of(environment, root),
         snapshotter=environment.get("LAMINA_SNAPSHOTTER") or None,
         runtime=environment.get("LAMINA_RUNTIME") or "native",
         platform=environment.get("DOCKER_DEFAULT_PLATFORM") or None,

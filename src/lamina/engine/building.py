@@ -10,17 +10,18 @@ from pathlib import Path
 from threading import Lock
 
 from lamina import build
-from lamina.build import BaseImage, Built, Graph, Listener, Options, Secret, Workshop
+from lamina.build import BaseImage, Basis, Built, Graph, Listener, Options, Secret, Workshop
 from lamina.build import events as told
 from lamina.build.context import Context, LocalContext
 from lamina.build.report import Reporter
 from lamina.dockerfile import Dockerfile
+from lamina.engine import again
 from lamina.engine.contexts import dockerfile_text, named_contexts, open_context, read_dockerfile
 from lamina.engine.spool import spooled
 from lamina.errors import Invalid, NotFound
 from lamina.image import view
 from lamina.oci import reference
-from lamina.values import dataclass, field
+from lamina.values import dataclass, field, replace
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
@@ -63,10 +64,11 @@ class BuildRequest:
 
 def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryIO) -> Built:
     """Build what is asked for, name it, and write its outputs; see `lamina.build`."""
+    began = time.time()
     names = [str(_with_tag(name)) for name in request.names]
     with ExitStack() as stack:
         spool = stack.enter_context(spooled(engine.root / "build"))
-        find = _finder(engine, request.pull, listen)
+        find = _Finder(engine, request.pull, listen)
         graph, contexts, place = _plan(engine, request, spool, stack, find)
         workshop = Workshop(
             store=engine.store,
@@ -83,7 +85,7 @@ def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryI
             record_reads=request.record_reads,
         )
         reporter = Reporter(
-            graph, place=place, time=time.time(), words=request.words, directory=os.getcwd()
+            graph, place=place, time=began, words=request.words, directory=os.getcwd()
         )
 
         def tell(event: build.Event) -> None:
@@ -101,7 +103,34 @@ def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryI
                 reporter.keep(engine.store, built.id)
             _keep(engine, request, built, names)
             _write(request, built, workshop, names, stdout)
-        return built
+        return replace(built, basis=_basis(engine, request, built, find, contexts, reporter))
+
+
+def _basis(
+    engine: Engine,
+    request: BuildRequest,
+    built: Built,
+    find: _Finder,
+    contexts: Mapping[str, Context],
+    reporter: Reporter,
+) -> Basis | None:
+    """All that the answer rests on; None where that cannot be told."""
+    if built.basis is None or not again.is_plain(request):
+        return None
+    files = again.dockerfiles(request, contexts.values())
+    images = again.images(engine.store, find.found)
+    if files is None or images is None:
+        return None
+    digest = str(built.descriptor.digest)
+    names = tuple((str(_with_tag(name)), digest) for name in request.names) or (("", digest),)
+    return replace(
+        built.basis,
+        files=(*built.basis.files, *files),
+        images=(*images, *names),
+        report=reporter.report.encode(),
+        reported=tuple(reporter.keys()),
+        began=reporter.report.time,
+    )
 
 
 def _plan(
@@ -132,7 +161,7 @@ def foresee(engine: Engine, request: BuildRequest, path: str) -> tuple[Report, l
 
     with ExitStack() as stack:
         spool = stack.enter_context(spooled(engine.root / "build"))
-        find = _finder(engine, False, lambda event: None)
+        find = _Finder(engine, False, lambda event: None)
         graph, contexts, place = _plan(engine, request, spool, stack, find)
         last = report.find(engine.store, place)
         if last is None or [one.label for one in last.steps] != [one.label for one in graph.steps]:
@@ -241,29 +270,37 @@ def _write(
 # -- images --------------------------------------------------------------------------------
 
 
-def _finder(engine: Engine, always: bool, listen: Listener) -> Find:
+class _Finder:
     """Finds images here, and pulls those that are not, or with `always` all of them, once."""
-    found: dict[tuple[str, Platform], Descriptor] = {}
 
-    def find(name: str, platform: Platform) -> Descriptor:
-        if (name, platform) not in found:
-            found[name, platform] = here(name, platform) or pulled(name, platform)
-        return found[name, platform]
+    def __init__(self, engine: Engine, always: bool, listen: Listener) -> None:
+        self.engine = engine
+        self.always = always
+        self.listen = listen
+        self.found: dict[tuple[str, Platform], Descriptor] = {}
 
-    def here(name: str, platform: Platform) -> Descriptor | None:
+    def __call__(self, name: str, platform: Platform) -> Descriptor:
+        if (name, platform) not in self.found:
+            here = self._here(name, platform)
+            self.found[name, platform] = here or self._pulled(name, platform)
+        return self.found[name, platform]
+
+    def _here(self, name: str, platform: Platform) -> Descriptor | None:
         try:
-            return None if always else engine.image(name, platform)[0]
+            return None if self.always else self.engine.image(name, platform)[0]
         except NotFound:
             return None
 
-    def pulled(name: str, platform: Platform) -> Descriptor:
+    def _pulled(self, name: str, platform: Platform) -> Descriptor:
         from lamina.engine import shipping  # here, for a build whose images are here does without
 
         return shipping.ensure(
-            engine, name, platform, always=always, watch=lambda ref: _watched(ref, listen)
+            self.engine,
+            name,
+            platform,
+            always=self.always,
+            watch=lambda ref: _watched(ref, self.listen),
         )[0]
-
-    return find
 
 
 @contextmanager

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from lamina.store.gc import Report
     from lamina.store.usage import Row
 
-BUILD_RECORDS = ("build-step", "build-key", "build-last")  # kinds that `build.cache` keeps
+# Kinds that `build.cache` keeps, and `engine.again`.
+BUILD_RECORDS = ("build-step", "build-key", "build-last", "build-answer")
 _STEP = BUILD_RECORDS[0]
 
 

@@ -117,11 +117,9 @@ def light_sha256() -> Callable[..., hashlib._Hash]:
 
     The standard library's `random` does the same.
     """
-    from importlib import import_module
-
     for name in ("_sha2", "_sha256"):  # from Python 3.12 on, and before
         try:
-            found: Callable[..., hashlib._Hash] = import_module(name).sha256
+            found: Callable[..., hashlib._Hash] = __import__(name).sha256
             return found
         except ImportError:
             continue

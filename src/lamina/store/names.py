@@ -112,6 +112,16 @@ class Names:
             raise _no_image(name)
         return _decode(row[0])
 
+    def digest(self, name: str) -> Digest | None:
+        """The digest alone of what the full reference `name` means; None if nothing."""
+        row = self._database.one("SELECT digest FROM names WHERE name = ?", (name,))
+        return None if row is None else Digest(row[0])
+
+    def keeps(self, digest: str) -> bool:
+        """Whether an image whose manifest has `digest` is here, under a name or without one."""
+        row = self._database.one("SELECT 1 FROM images WHERE digest = ?", (str(digest),))
+        return row is not None
+
     def find(self, text: str) -> Descriptor:
         """What a person means by `text`, as Docker reads it.
 

@@ -92,6 +92,15 @@ class Records:
             for key, value, created, used, expires in rows
         ]
 
+    def limit(self, kind: str, most: int) -> None:
+        """Forget all records of a kind but the `most` that were put last; they refer to nothing."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "DELETE FROM records WHERE kind = ?1 AND key NOT IN (SELECT key FROM records"
+                " WHERE kind = ?1 ORDER BY created DESC LIMIT ?2)",
+                (kind, most),
+            )
+
     def kinds(self) -> list[str]:
         """Every kind that has records."""
         return [row[0] for row in self._database.query("SELECT DISTINCT kind FROM records")]

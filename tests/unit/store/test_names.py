@@ -30,6 +30,9 @@ def test_a_name_means_what_it_was_given_to(store: Store, put: Put) -> None:
     image = put(b"layer")
     store.names.tag(ALPINE, image.descriptor)
     assert store.names.resolve(ALPINE) == image.descriptor
+    assert store.names.digest(ALPINE) == image.descriptor.digest
+    assert store.names.digest(BUSYBOX) is None
+    assert store.names.keeps(image.descriptor.digest)
     assert shown(store) == {ALPINE: image.descriptor.digest}
 
 

@@ -94,3 +94,12 @@ def test_several_blobs_may_hold_one_layer(store: Store) -> None:
     assert store.diff_ids.get(blobs[0]) == diff_id
     assert store.diff_ids.get(Digest.of(b"?")) is None
     assert store.diff_ids.blobs(diff_id) == blobs
+
+
+def test_a_kind_can_be_limited_to_what_came_last(store: Store) -> None:
+    for when, key in enumerate("cab"):
+        store.records.put("build", key, b"", now=when)
+    store.records.put("other", "x", b"", now=0)
+    store.records.limit("build", 2)
+    assert [record.key for record in store.records.items("build")] == ["a", "b"]
+    assert len(store.records.items("other")) == 1
