@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import threading
+from _queue import SimpleQueue  # `queue` itself brings `heapq` along
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
 
 from lamina.build.graph import Step
 

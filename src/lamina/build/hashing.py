@@ -14,7 +14,7 @@ from lamina.build.walking import Node
 from lamina.errors import Conflict
 from lamina.fs.looks import FRESH
 from lamina.fs.metadata import read_xattrs
-from lamina.oci.digest import Digest, light_sha256
+from lamina.oci.digest import Digest, Sha256, light_sha256
 from lamina.values import dataclass
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -182,12 +182,10 @@ class _Hasher:
         found = self.cache.find(info)
         if found is not None:
             return found
-        import hashlib  # here, for a cached build does without
-
         now = time.time_ns()
         fd = open_unchanged(self.root_fd, place, info)
         try:
-            content = hashlib.sha256()
+            content = Sha256()
             left = info.st_size
             while left > 0 and (data := os.read(fd, min(left, _CHUNK))):
                 content.update(data)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
 
 
 def rfc3339(seconds: float) -> str:
     """In UTC, with microseconds where there are any."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat().replace("+00:00", "Z")
+    whole = int(seconds // 1)
+    part = round((seconds - whole) * 1_000_000)
+    if part == 1_000_000:
+        whole, part = whole + 1, 0
+    fraction = f".{part:06}" if part else ""
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}{fraction}Z"

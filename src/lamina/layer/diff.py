@@ -9,10 +9,9 @@ holes lie is the file system's whim, and a layer's bytes must not depend on it.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
+from _queue import SimpleQueue  # `queue` itself brings `heapq` along
 from collections.abc import Iterable
-from queue import SimpleQueue
 from threading import Thread
 
 from lamina.errors import Conflict, Invalid
@@ -23,7 +22,7 @@ from lamina.layer.entry import FILE, Entry
 from lamina.layer.header import printable
 from lamina.layer.index import Index
 from lamina.layer.writer import TarWriter
-from lamina.oci.digest import DiffID, Digest
+from lamina.oci.digest import DiffID, Digest, Sha256
 from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
@@ -145,7 +144,7 @@ class _Tee:
         self._out = out
         self._parts: list[bytes | bytearray | memoryview] = []
         self._size = 0
-        self._hash = hashlib.sha256()
+        self._hash = Sha256()
         self._queue: SimpleQueue[bytes] = SimpleQueue()
         self._credits: SimpleQueue[None] = SimpleQueue()
         for _ in range(_AHEAD):

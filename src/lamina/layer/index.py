@@ -1,8 +1,8 @@
 """A layer's table of contents, kept beside it.
 
-Stored as a magic line, a count, then zstd frames of up to 1024 entries each: JSON objects that
-hold the entries field by field, in the tar's order. A layer of a million entries takes some 50 MB
-of memory this way, where a list of entries would take 600.
+Stored as a magic line, a count, then frames of up to 1024 entries each, of zstd unless they are
+few: JSON objects that hold the entries field by field, in the tar's order. A layer of a million
+entries takes some 50 MB of memory this way, where a list of entries would take 600.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MAGIC = b"lamina-index 3\n"
 _BATCH = 1024  # entries per frame
+_FEW = 64  # entries that are kept as they are: to import zstd takes longer than it saves
 _LEVEL = 1
 _LENGTH = 4  # bytes of the length before each frame, and of its count of entries
 
@@ -36,10 +37,9 @@ class Index(Sequence[Entry]):
     Iterating is fast; indexing decodes the 1024 entries around the one asked for.
     """
 
-    __slots__ = ("_cached", "_encode", "_frames", "_length", "_rows", "_zstd")
+    __slots__ = ("_cached", "_encode", "_frames", "_length", "_rows")
 
     def __init__(self) -> None:
-        self._zstd = zstd_module()
         self._encode = json.JSONEncoder(separators=(",", ":")).encode
         self._frames: list[bytes] = []
         self._rows: list[Entry] = []  # not yet in a frame
@@ -55,7 +55,10 @@ class Index(Sequence[Entry]):
             self._rows = []
 
     def _pack(self) -> bytes:
-        return bytes(self._zstd.compress(self._encode(_columns(self._rows)).encode(), _LEVEL))
+        text = self._encode(_columns(self._rows)).encode()
+        if len(self._rows) <= _FEW:
+            return text
+        return bytes(zstd_module().compress(text, _LEVEL))
 
     def __len__(self) -> int:
         return self._length
@@ -86,7 +89,8 @@ class Index(Sequence[Entry]):
         yield from self._rows
 
     def _decode(self, frame: bytes) -> list[Entry]:
-        return _entries(json.loads(self._zstd.decompress(frame)))
+        text = frame if frame[:1] == b"{" else zstd_module().decompress(frame)
+        return _entries(json.loads(text))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or len(other) != self._length:
@@ -124,7 +128,7 @@ class Index(Sequence[Entry]):
         try:
             if index._length % _BATCH:
                 index._rows = index._decode(index._frames.pop())
-        except (index._zstd.ZstdError, ValueError, KeyError, TypeError):
+        except (zstd_module().ZstdError, ValueError, KeyError, TypeError):
             raise Corrupt("a layer's index is damaged", hint="it can be made again") from None
         return index
 
@@ -212,5 +216,5 @@ def decode(data: bytes) -> list[Entry]:
     index = Index.from_bytes(data)
     try:
         return list(index)
-    except (index._zstd.ZstdError, ValueError, KeyError, TypeError):
+    except (zstd_module().ZstdError, ValueError, KeyError, TypeError):
         raise Corrupt("a layer's index is damaged", hint="it can be made again") from None

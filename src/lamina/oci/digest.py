@@ -128,6 +128,38 @@ def light_sha256() -> Callable[..., hashlib._Hash]:
     return hashlib.sha256
 
 
+class Sha256:
+    """SHA-256 of bytes that come in pieces: light for few, OpenSSL's for many."""
+
+    name = "sha256"
+
+    def __init__(self) -> None:
+        self._few: list[bytes] = []
+        self._size = 0
+        self._many: hashlib._Hash | None = None
+
+    def update(self, data: bytes | bytearray | memoryview) -> None:
+        if self._many is None:
+            self._size += len(data) if not isinstance(data, memoryview) else data.nbytes
+            if self._size <= _SMALL:
+                self._few.append(bytes(data))
+                return
+            import hashlib
+
+            self._many = hashlib.sha256(b"".join(self._few))
+            self._few.clear()
+        self._many.update(data)
+
+    def digest(self) -> bytes:
+        return self._hash().digest()
+
+    def hexdigest(self) -> str:
+        return self._hash().hexdigest()
+
+    def _hash(self) -> hashlib._Hash:
+        return self._many or light_sha256()(b"".join(self._few))
+
+
 def chain_ids(diff_ids: Iterable[DiffID]) -> list[ChainID]:
     """The chain ID of each layer, bottom first (config.md, "Layer ChainID")."""
     chain: list[ChainID] = []

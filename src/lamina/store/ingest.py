@@ -13,7 +13,7 @@ from lamina.errors import Corrupt
 from lamina.fs.atomic import write_all
 from lamina.fs.faults import told
 from lamina.fs.owner import Owner
-from lamina.oci.digest import Digest
+from lamina.oci.digest import Digest, Sha256
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
@@ -29,11 +29,9 @@ class Ingest:
     """
 
     def __init__(self, blobs: Blobs) -> None:
-        import hashlib
-
         self._blobs = blobs
         self._path = os.path.join(blobs.ingest_directory, Owner.this().fresh_name())
-        self._hash = hashlib.sha256()
+        self._hash = Sha256()
         self._hashed = 0  # bytes
         with told(blobs.root):
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from lamina.errors import Invalid, Unsupported
-from lamina.oci.digest import DiffID, Digest, chain_ids
+from lamina.oci.digest import DiffID, Digest, Sha256, chain_ids
 
 EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -74,3 +74,14 @@ def test_a_chain_id_hashes_the_chain_below_and_the_layer() -> None:
     first, second = DiffID(Digest.of(b"a")), DiffID(Digest.of(b"b"))
     assert chain_ids([first, second])[1] == Digest.of(f"{first} {second}".encode())
     assert chain_ids([second, first])[1] != chain_ids([first, second])[1]
+
+
+@pytest.mark.parametrize("sizes", [(), (1, 2), (1 << 16,), (1 << 16, 1), (1 << 20, 7), (9, 99999)])
+def test_bytes_that_come_in_pieces_have_the_digest_of_the_whole(sizes: tuple[int, ...]) -> None:
+    hasher, whole = Sha256(), b""
+    for number, size in enumerate(sizes):
+        piece = bytes([number]) * size
+        whole += piece
+        hasher.update(memoryview(piece))
+        assert hasher.digest() == hashlib.sha256(whole).digest()
+    assert hasher.hexdigest() == hashlib.sha256(whole).hexdigest()
