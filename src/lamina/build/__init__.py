@@ -8,7 +8,8 @@ from lamina.build.context import Context
 from lamina.build.events import Event, Finished, Listener, Missed, Note, Output, Started
 from lamina.build.failure import StepFailed
 from lamina.build.graph import BaseImage, Graph, Ulimit
-from lamina.build.plan import NamedContext, Options, plan
+from lamina.build.plan import plan
+from lamina.build.reach import NamedContext, Options
 from lamina.build.workshop import Secret, Workshop
 from lamina.values import replace
 

@@ -58,7 +58,7 @@ TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from lamina.build.plan import Options
+    from lamina.build.reach import Options
 else:
     Protocol = object
 

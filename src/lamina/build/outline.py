@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 
 from lamina.build.graph import BaseImage
-from lamina.build.plan import NamedContext, Options, Planner, Resolve
+from lamina.build.reach import NamedContext, Options, Reach, Resolve
 from lamina.dockerfile import Dockerfile, words
 from lamina.dockerfile.instructions import Arg, Env, Instruction, Run
 from lamina.dockerfile.mounts import MountType, parse_mount
@@ -86,17 +86,17 @@ def outline(
     contexts: Mapping[str, NamedContext] | None = None,
 ) -> Outline:
     """The parameters of `options.target`, or of the last stage; raises as `plan`."""
-    planner = Planner(dockerfile, options, resolve, contexts or {})
-    target, reached = planner.reach()
-    reader = _Reader(planner)
+    reach = Reach(dockerfile, options, resolve, contexts or {})
+    target, reached = reach.find()
+    reader = _Reader(reach)
     reader.read_global()
     for stage in dockerfile.stages:
         if stage.index in reached:
             reader.read(stage)
-    planner.raise_faults()
+    reach.raise_faults()
     found: dict[str, Argument] = {}
     wanted: dict[MountType, dict[str, Want]] = {MountType.SECRET: {}, MountType.SSH: {}}
-    for stage in _nearest_first(planner, target):
+    for stage in _nearest_first(reach, target):
         state = reader.states[stage.index]
         for name in reader.with_sources(state):
             if name in state.arguments:
@@ -120,7 +120,7 @@ def _described(comments: Sequence[str], name: str) -> str:
     return ""
 
 
-def _nearest_first(planner: Planner, target: Stage) -> Iterator[Stage]:
+def _nearest_first(reach: Reach, target: Stage) -> Iterator[Stage]:
     """The target, what it stands on, and then what those copy from."""
     waiting, seen = [target], set[int]()
     while waiting:
@@ -129,9 +129,9 @@ def _nearest_first(planner: Planner, target: Stage) -> Iterator[Stage]:
             continue
         seen.add(stage.index)
         yield stage
-        for instruction in reversed(planner.instructions(stage)):
-            waiting += reversed(planner.needed_stages(stage, instruction))
-        base = planner.bases.get(stage.index)
+        for instruction in reversed(reach.instructions(stage)):
+            waiting += reversed(reach.needed_stages(stage, instruction))
+        base = reach.bases.get(stage.index)
         if isinstance(base, Stage):
             waiting.append(base)
 
@@ -147,26 +147,26 @@ class _State:
 
 
 class _Reader:
-    def __init__(self, planner: Planner) -> None:
-        self._planner = planner
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
         self._global = _State()
         self._sources: dict[str, set[str]] = {}  # which ARGs the default of a global one names
         self.states: dict[int, _State] = {}
 
     def read_global(self) -> None:
         """The ARGs before the first FROM."""
-        values = self._planner.global_args
-        for instruction in self._planner.dockerfile.meta_args:
+        values = self._reach.global_args
+        for instruction in self._reach.dockerfile.meta_args:
             for name, default in instruction.args:
                 description = _described(instruction.comments, name)
                 value = values.get(name, "")
                 self._global.arguments[name] = Argument(name, value, description, instruction.span)
-                given = name in self._planner.options.build_args
+                given = name in self._reach.options.build_args
                 self._sources[name] = set() if given else self._named(default or "")
 
     def read(self, stage: Stage) -> None:
         """A stage, once what it stands on was read."""
-        base = self._planner.bases.get(stage.index)
+        base = self._reach.bases.get(stage.index)
         state = _State(arguments=dict(self._global.arguments))
         if isinstance(base, Stage):
             below = self.states[base.index]
@@ -175,11 +175,11 @@ class _Reader:
             state.env = dict(base.image.config.config.environment())
         self.states[stage.index] = state
         state.used |= self._named(stage.base.image) | self._named(stage.base.platform or "")
-        for instruction in self._planner.instructions(stage):
+        for instruction in self._reach.instructions(stage):
             try:
                 self._instruction(state, instruction)
             except Error as error:
-                self._planner.fault(instruction.span, error)
+                self._reach.fault(instruction.span, error)
 
     def _instruction(self, state: _State, instruction: Instruction) -> None:
         match instruction:
@@ -206,7 +206,7 @@ class _Reader:
         return found
 
     def _argument(self, state: _State, instruction: Arg) -> None:
-        given, inherited = self._planner.options.build_args, self._planner.global_args
+        given, inherited = self._reach.options.build_args, self._reach.global_args
         for name, default in instruction.args:
             state.used.add(name)
             if name in given:
@@ -236,13 +236,13 @@ class _Reader:
             state.wants.append((mount.type, name, want))
 
     def _expand(self, word: str, state: _State) -> str:
-        return self._planner.expand(word, state.env)
+        return self._reach.expand(word, state.env)
 
     def _named(self, word: str) -> set[str]:
         """The variables that a word asks for."""
-        asked = _Asked(self._planner.global_args)
+        asked = _Asked(self._reach.global_args)
         try:
-            words.expand(word, asked, escape=self._planner.escape)
+            words.expand(word, asked, escape=self._reach.dockerfile.escape)
         except WordError:
             pass  # said where the word is used
         return asked.names

@@ -7,7 +7,7 @@ Nothing is read here but image configs, through `resolve`; nothing is run or cop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from lamina.build.copying import CopySpec
 from lamina.build.graph import (
@@ -23,50 +23,20 @@ from lamina.build.graph import (
     StepTree,
     Target,
     Tree,
-    Ulimit,
 )
 from lamina.build.lower import Lowering, StageState
-from lamina.dockerfile import Dockerfile, mounts, stages, words
-from lamina.dockerfile import instruction as parse_instruction
-from lamina.dockerfile.instructions import Add, Copy, Instruction, OnBuild, Run, Workdir
-from lamina.dockerfile.source import DockerfileErrors, Fault, Span
+from lamina.build.reach import SCRATCH, NamedContext, Options, Reach, Resolve
+from lamina.dockerfile import Dockerfile
+from lamina.dockerfile.instructions import Add, Copy, Instruction, Run, Workdir
+from lamina.dockerfile.source import Span
 from lamina.dockerfile.stages import Stage
-from lamina.errors import Error, Invalid, NotFound, Unsupported
+from lamina.errors import Error, Invalid
 from lamina.oci import platform as platforms
-from lamina.oci import reference
 from lamina.oci.config import History, ImageConfig
 from lamina.oci.platform import Platform
-from lamina.values import dataclass, field, replace
+from lamina.values import replace
 
-SCRATCH = "scratch"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the caller of a build decides, beside the Dockerfile."""
-
-    target: str | None = None
-    build_args: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    platform: Platform | None = None  # None: this machine's, and then the base image's
-    network: str = "default"
-    hosts: tuple[tuple[str, str], ...] = ()
-    ulimits: tuple[Ulimit, ...] = ()
-    shm_size: int | None = None  # bytes
-    use_cache: bool = True
-    uncached_stages: frozenset[str] = frozenset()  # lower case
-
-
-Resolve = Callable[[str, Platform], BaseImage]
-"""Finds an image by the name that a Dockerfile gives it; NotFound if it is not here."""
-
-
-@dataclass(frozen=True, slots=True)
-class NamedContext:
-    """What `--build-context NAME=…` stands for: files, or an image."""
-
-    image: BaseImage | None  # None: files
 
 
 def plan(
@@ -81,285 +51,31 @@ def plan(
     DockerfileErrors, with every fault that was found, for what the Dockerfile says;
     NotFound for a target or an image that is not there.
     """
-    planner = Planner(dockerfile, options, resolve, contexts or {})
-    return planner.graph()
+    reach = Reach(dockerfile, options, resolve, contexts or {})
+    target, reachable = reach.find()
+    planner = Planner(reach)
+    for stage in dockerfile.stages:
+        if stage.index in reachable:
+            planner.lower(stage)
+    reach.raise_faults()
+    return planner.finish(target)
 
 
 class Planner:
-    """One Dockerfile on its way to be a graph."""
+    """One Dockerfile on its way to be a graph, stage by stage."""
 
-    def __init__(
-        self,
-        dockerfile: Dockerfile,
-        options: Options,
-        resolve: Resolve,
-        contexts: Mapping[str, NamedContext],
-    ) -> None:
-        self.dockerfile = dockerfile
-        self.options = options
-        self.resolve = resolve
-        self.contexts = {name.lower(): context for name, context in contexts.items()}
-        self.faults: list[Fault] = []
+    def __init__(self, reach: Reach) -> None:
+        self.reach = reach
+        self.options = reach.options
+        self.global_args = reach.global_args
+        self.epoch = reach.epoch
+        self.escape = reach.dockerfile.escape
         self.steps: list[Step] = []
-        self.images: list[BaseImage] = []
-        self.image_index: dict[tuple[str, Platform], int] = {}
         self.used_contexts: set[str] = set()
         self.states: dict[int, StageState] = {}
-        self.triggers: dict[int, list[Instruction]] = {}
-        self.bases: dict[int, Stage | BaseImage | str] = {}
-        self.replaced: set[int] = set()  # stages that a named context stands in for, whole
-        self.build_platform = platforms.default()
-        self.target_platform = options.platform or self.build_platform
-        self.global_args: dict[str, str] = {}
-        self.epoch: int | None = None
-        self.escape = dockerfile.escape
 
-    def reach(self) -> tuple[Stage, set[int]]:
-        """The stage to build, and the numbers of all that it needs, itself among them."""
-        target = self._target()
-        self.global_args = self._expand_global_args(target)
-        self.epoch = self._source_date_epoch()
-        reachable = self._reach(target)
-        self.raise_faults()
-        return target, reachable
-
-    def graph(self) -> Graph:
-        target, reachable = self.reach()
-        for stage in self.dockerfile.stages:
-            if stage.index in reachable:
-                self._lower(stage)
-        self.raise_faults()
-        return self._finish(target)
-
-    # -- faults ----------------------------------------------------------------------------
-
-    def fault(self, span: Span, error: Error | str, hint: str | None = None) -> None:
-        message = error if isinstance(error, str) else error.message
-        hint = hint or (None if isinstance(error, str) else error.hint)
-        self.faults.append(Fault(message, span, hint))
-
-    def raise_faults(self) -> None:
-        if self.faults:
-            raise DockerfileErrors(self.dockerfile.source, self.faults)
-
-    # -- stages ----------------------------------------------------------------------------
-
-    def _target(self) -> Stage:
-        if self.options.target is None:
-            return self.dockerfile.stages[-1]
-        stage = stages.find(self.dockerfile.stages, self.options.target)
-        if stage is None:
-            names = [stage.name for stage in self.dockerfile.stages if stage.name]
-            raise NotFound(
-                f'target stage "{self.options.target}" could not be found',
-                hint=f"stages are: {', '.join(names)}" if names else "no stage has a name",
-            )
-        return stage
-
-    def _expand_global_args(self, target: Stage) -> dict[str, str]:
-        """The ARGs before the first FROM and the platform's, as FROM lines see them."""
-        values = self._platform_args()
-        values["TARGETSTAGE"] = target.name or "default"
-        given = self.options.build_args
-        values |= {name: given[name] for name in values if name in given}
-        for instruction in self.dockerfile.meta_args:
-            for name, default in instruction.args:
-                try:
-                    if name in given:
-                        values[name] = given[name]
-                    elif default is not None:
-                        values[name] = self.expand(default, values)
-                except Invalid as error:
-                    self.fault(instruction.span, error)
-        return values
-
-    def _platform_args(self) -> dict[str, str]:
-        values: dict[str, str] = {}
-        for prefix, platform in (("BUILD", self.build_platform), ("TARGET", self.target_platform)):
-            values[f"{prefix}PLATFORM"] = platforms.format(platform)
-            values[f"{prefix}OS"] = platform.os
-            values[f"{prefix}OSVERSION"] = platform.os_version
-            values[f"{prefix}ARCH"] = platform.architecture
-            values[f"{prefix}VARIANT"] = platform.variant
-        return values
-
-    def _source_date_epoch(self) -> int | None:
-        text = self.options.build_args.get("SOURCE_DATE_EPOCH")
-        text = text if text is not None else self.global_args.get("SOURCE_DATE_EPOCH")
-        if not text:
-            return None
-        try:
-            return int(text)
-        except ValueError:
-            pass
-        if text == "context" or stages.find(self.dockerfile.stages, text):
-            raise Unsupported(
-                f"SOURCE_DATE_EPOCH={text}: taking the time from a source is not built yet",
-                hint="give seconds since 1970",
-            )
-        raise Invalid(f'SOURCE_DATE_EPOCH is "{text}", expected seconds since 1970')
-
-    def _reach(self, target: Stage) -> set[int]:
-        """The stages that `target` needs, itself among them; finds their bases on the way."""
-        reached: set[int] = set()
-        visiting: list[int] = []
-
-        def visit(stage: Stage) -> None:
-            if stage.index in visiting:
-                self.fault(stage.span, "circular dependency between stages")
-                return
-            if stage.index in reached:
-                return
-            visiting.append(stage.index)
-            base = self._base(stage)
-            if isinstance(base, Stage):
-                visit(base)
-            self.triggers[stage.index] = self._on_build(stage, base)
-            for instruction in self.instructions(stage):
-                for needed in self.needed_stages(stage, instruction):
-                    visit(needed)
-            visiting.pop()
-            reached.add(stage.index)
-
-        visit(target)
-        return reached
-
-    def _base(self, stage: Stage) -> Stage | BaseImage | str | None:
-        """What `stage` stands on: a stage, an image, "scratch", or a context's name."""
-        line = stage.base
-        try:
-            name = self.expand(line.image, self.global_args)
-            if not name:
-                raise Invalid(
-                    f"base name ({line.image}) should not be blank",
-                    hint="declare the ARG before the first FROM, with a default",
-                )
-            platform = self._stage_platform(stage)
-            base = self._find_base(stage, name, platform)
-        except Error as error:
-            self.fault(line.span, error)
-            return None
-        self.bases[stage.index] = base
-        return base
-
-    def _stage_platform(self, stage: Stage) -> Platform:
-        text = stage.base.platform
-        if text is None:
-            return self.target_platform
-        expanded = self.expand(text, self.global_args)
-        if not expanded:
-            raise Invalid(f"empty platform value from expression {text}")
-        return platforms.parse(expanded)
-
-    def _find_base(self, stage: Stage, name: str, platform: Platform) -> Stage | BaseImage | str:
-        if stage.name and (context := self._named_context(stage.name)) is not None:
-            self.replaced.add(stage.index)
-            return context.image or stage.name
-        earlier = [other for other in self.dockerfile.stages[: stage.index] if other.name]
-        for other in reversed(earlier):
-            if other.name == name.lower():
-                return other
-        if (context := self._named_context(name)) is not None:
-            return context.image or name
-        if name == SCRATCH:
-            return SCRATCH
-        return self._image(name, platform)
-
-    def _named_context(self, name: str) -> NamedContext | None:
-        """By the name itself, or by the image reference that it is another spelling of."""
-        found = self.contexts.get(name.lower())
-        if found is not None or not self.contexts:
-            return found
-        wanted = _canonical(name)
-        for given, context in self.contexts.items():
-            if wanted is not None and _canonical(given) == wanted:
-                return context
-        return None
-
-    def _image(self, name: str, platform: Platform) -> BaseImage:
-        index = self.image_index.get((name, platform))
-        if index is not None:
-            return self.images[index]
-        base = self.resolve(name, platform)
-        self._keep_image(base, platform)
-        return base
-
-    def _keep_image(self, base: BaseImage, platform: Platform) -> int:
-        key = (base.name, platform)
-        if key not in self.image_index:
-            self.image_index[key] = len(self.images)
-            self.images.append(base)
-        return self.image_index[key]
-
-    def instructions(self, stage: Stage) -> tuple[Instruction, ...]:
-        """What is to be done in a stage: the triggers of its base first."""
-        if stage.index in self.replaced:
-            return ()
-        return (*self.triggers[stage.index], *stage.instructions)
-
-    def _on_build(self, stage: Stage, base: Stage | BaseImage | str | None) -> list[Instruction]:
-        """The triggers that the base has left for this stage, as instructions."""
-        texts: tuple[str, ...] = ()
-        if isinstance(base, BaseImage):
-            texts = base.image.config.config.on_build
-        elif isinstance(base, Stage):
-            texts = tuple(line.trigger for line in base.instructions if isinstance(line, OnBuild))
-        triggers: list[Instruction] = []
-        for text in texts:
-            try:
-                triggers.append(parse_instruction(text, stage.base.span))
-            except Error as error:
-                self.fault(stage.base.span, f'ONBUILD trigger "{text}": {error.message}')
-        return triggers
-
-    def needed_stages(self, stage: Stage, instruction: Instruction) -> list[Stage]:
-        """The other stages that `instruction` reads; faults for those that come too late."""
-        names: list[str] = []
-        if isinstance(instruction, Copy) and instruction.from_ is not None:
-            names.append(instruction.from_)
-        elif isinstance(instruction, Run):
-            names += self._mount_sources(instruction)
-        needed: list[Stage] = []
-        for name in names:
-            other = self._find_stage(name, by_number=isinstance(instruction, Copy))
-            if other is None:
-                continue
-            if other.index == stage.index:
-                self.fault(instruction.span, f'stage "{name}" cannot read from itself')
-            elif other.index > stage.index:
-                self.fault(
-                    instruction.span,
-                    f'cannot copy from stage "{name}", it needs to be defined before '
-                    f'current stage "{stage.name or stage.index}"',
-                    f'move the stage "{name}" up',
-                )
-            else:
-                needed.append(other)
-        return needed
-
-    def _mount_sources(self, instruction: Run) -> list[str]:
-        """Names in `from=`; a mount that does not parse is reported when it is lowered."""
-        names: list[str] = []
-        for text in instruction.mounts:
-            try:
-                mount = mounts.parse_mount(text)
-            except Error:
-                continue
-            if mount.from_ is not None and mount.type in ("bind", "cache"):
-                names.append(mount.from_)
-        return names
-
-    def _find_stage(self, name: str, *, by_number: bool) -> Stage | None:
-        if self._named_context(name) is not None:
-            return None
-        if not by_number and name.isdigit():
-            return None
-        return stages.find(self.dockerfile.stages, name)
-
-    # -- lowering --------------------------------------------------------------------------
-
-    def _lower(self, stage: Stage) -> None:
-        instructions = self.instructions(stage)
+    def lower(self, stage: Stage) -> None:
+        instructions = self.reach.instructions(stage)
         state = self._initial_state(stage, instructions)
         self.states[stage.index] = state
         lowering = Lowering(self, state)
@@ -367,16 +83,18 @@ class Planner:
             try:
                 lowering.lower(instruction)
             except Error as error:
-                self.fault(instruction.span, error)
+                self.reach.fault(instruction.span, error)
 
     def _initial_state(self, stage: Stage, instructions: tuple[Instruction, ...]) -> StageState:
-        base = self.bases[stage.index]
+        base = self.reach.bases[stage.index]
         counted = sum(isinstance(line, Add | Copy | Run | Workdir) for line in instructions)
         state = StageState(
             stage=stage,
-            label=(stage.name or f"stage-{stage.index}") if len(self.dockerfile.stages) > 1 else "",
+            label=(stage.name or f"stage-{stage.index}")
+            if len(self.reach.dockerfile.stages) > 1
+            else "",
             total=counted + (not isinstance(base, Stage) and base != SCRATCH),
-            platform=self._stage_platform(stage),
+            platform=self.reach.stage_platform(stage),
             use_cache=self._uses_cache(stage),
         )
         if isinstance(base, Stage):
@@ -389,7 +107,7 @@ class Planner:
         return state
 
     def _start_from_image(self, state: StageState, base: BaseImage) -> None:
-        index = self._keep_image(base, state.platform)
+        index = self.reach.keep_image(base, state.platform)
         config = base.image.config
         state.base = index
         state.position = 1
@@ -415,7 +133,7 @@ class Planner:
     # -- what Lowering asks for --------------------------------------------------------------
 
     def expand(self, word: str, env: Mapping[str, str]) -> str:
-        return words.expand(word, env, escape=self.dockerfile.escape)
+        return self.reach.expand(word, env)
 
     def context_tree(self, name: str) -> ContextTree:
         self.used_contexts.add(name.lower())
@@ -423,24 +141,24 @@ class Planner:
 
     def source_tree(self, name: str, platform: Platform, *, by_number: bool) -> Tree:
         """The tree that COPY --from or a mount's from= names."""
-        context = self._named_context(name)
+        context = self.reach.named_context(name)
         if context is not None:
             if context.image is None:
                 return self.context_tree(name)
             return self._image_tree(context.image, platform)
-        stage = self._find_stage(name, by_number=by_number)
+        stage = self.reach.find_stage(name, by_number=by_number)
         if stage is not None:
             return self.states[stage.index].tree
         if name == SCRATCH:
             return Scratch()
         if by_number and name.isdigit():
             raise Invalid(f'invalid stage index "{name}"')
-        return self._image_tree(self._image(name, platform), platform)
+        return self._image_tree(self.reach.image(name, platform), platform)
 
     def _image_tree(self, base: BaseImage, platform: Platform) -> Tree:
         if not base.image.config.diff_ids:
             return Scratch()
-        return ImageTree(self._keep_image(base, platform))
+        return ImageTree(self.reach.keep_image(base, platform))
 
     def add_step(self, state: StageState, op: Op, text: str, span: Span, key: str = "") -> None:
         """Put a step on top of the stage's tree."""
@@ -463,13 +181,13 @@ class Planner:
 
     # -- the end ---------------------------------------------------------------------------
 
-    def _finish(self, target: Stage) -> Graph:
+    def finish(self, target: Stage) -> Graph:
         state = self.states[target.index]
         labels = {**state.config.labels, **self.options.labels}
         return Graph(
-            source=self.dockerfile.source,
+            source=self.reach.dockerfile.source,
             steps=tuple(self.steps),
-            images=tuple(self.images),
+            images=tuple(self.reach.images),
             contexts=tuple(sorted(self.used_contexts)),
             target=Target(
                 stage=target.name or str(target.index),
@@ -496,10 +214,3 @@ def _whole_history(config: ImageConfig) -> tuple[History, ...]:
     if made > layers:
         return (History(comment="the base image's history did not fit its layers"),) * layers
     return (*config.history, *(History(comment="layer of the base image"),) * (layers - made))
-
-
-def _canonical(name: str) -> str | None:
-    try:
-        return str(reference.parse(name).with_default_tag())
-    except Invalid:
-        return None

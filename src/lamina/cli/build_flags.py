@@ -101,7 +101,7 @@ _ARCHIVE_HEADS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
 def request(args: Args, environment: Mapping[str, str], stdin: BinaryIO) -> BuildRequest:
     """The build that a command line asks for; Invalid, or Unsupported by the flag's name."""
     from lamina.build import outputs
-    from lamina.build.plan import Options
+    from lamina.build.reach import Options
     from lamina.engine.building import BuildRequest
     from lamina.oci import platform
 

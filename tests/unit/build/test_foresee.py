@@ -9,7 +9,8 @@ import pytest
 from lamina.build.context import LocalContext
 from lamina.build.foresee import reads, rebuilt
 from lamina.build.graph import BaseImage, Graph
-from lamina.build.plan import Options, plan
+from lamina.build.plan import plan
+from lamina.build.reach import Options
 from lamina.dockerfile import parse
 from lamina.dockerfile.ignore import Ignore
 from lamina.oci.platform import Platform

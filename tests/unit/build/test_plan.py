@@ -17,7 +17,8 @@ from lamina.build.graph import (
     StepTree,
     WorkdirOp,
 )
-from lamina.build.plan import NamedContext, Options, plan
+from lamina.build.plan import plan
+from lamina.build.reach import NamedContext, Options
 from lamina.dockerfile import DockerfileErrors, parse
 from lamina.errors import Invalid, NotFound
 from lamina.image.view import Image
