@@ -185,7 +185,7 @@ def test_whatever_changes_is_seen(change: Callable[[Shop], object], tmp_path: Pa
 
 @pytest.mark.parametrize(
     "flags",
-    [["--no-cache"], ["--iidfile", "/dev/null"], ["--progress=rawjson"], ["--explain"]],
+    [["--no-cache"], ["--iidfile=/dev/null"], ["--progress=rawjson"], ["--explain"]],
     ids=lambda flags: flags[0],
 )
 def test_what_is_more_than_an_answer_is_done_each_time(flags: list[str], shop: Shop) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tarfile
@@ -70,6 +71,16 @@ def test_a_second_build_comes_from_the_cache_whole(shop: Shop) -> None:
     assert first.stdout == second.stdout != ""
     assert second.stderr.count("CACHED") == 2
     assert shop.lamina("run", "--rm", "x").stdout == "1"
+
+
+def test_a_device_that_is_to_take_a_result_stays_one(shop: Shop) -> None:
+    shop.write("FROM busybox:musl\n")
+    device = shop.place / "null"
+    os.mknod(device, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    for flag in ("--iidfile=%s", "--metadata-file=%s", "--output=type=tar,dest=%s"):
+        done = shop.build(flag % device)
+        assert done.returncode == 0, done.stderr
+        assert device.is_char_device()
 
 
 def test_the_cache_answers_after_a_step_that_was_done_anew(shop: Shop) -> None:

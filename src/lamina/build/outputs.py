@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lamina.errors import Invalid
+from lamina.fs import atomic
 from lamina.oci import media_type
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.manifest import Manifest
@@ -122,15 +123,8 @@ def _sink(output: Output, stdout: Callable[[], BinaryIO]) -> Iterator[IO[bytes]]
         yield out
         out.flush()
         return
-    path = Path(output.destination or "")
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(aside, "wb") as file:
-            yield file
-        os.replace(aside, path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    with atomic.result(output.destination or "") as file:
+        yield file
 
 
 @contextmanager

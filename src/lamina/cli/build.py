@@ -149,14 +149,13 @@ class Tail:
 
 
 def _write_files(args: Args, built: Built, names: tuple[str, ...]) -> None:
-    """--iidfile and --metadata-file, each written aside and renamed."""
-    from pathlib import Path
-
+    """--iidfile and --metadata-file."""
     from lamina.fs import atomic
 
     path = args.text("iidfile")
     if path is not None:
-        atomic.write(Path(path), built.id.encode())
+        with atomic.result(path) as file:
+            file.write(built.id.encode())
     path = args.text("metadata-file")
     if path is not None:
         import json
@@ -173,7 +172,8 @@ def _write_files(args: Args, built: Built, names: tuple[str, ...]) -> None:
         }
         if names:
             metadata["image.name"] = ",".join(names)
-        atomic.write(Path(path), (json.dumps(metadata, indent=2) + "\n").encode())
+        with atomic.result(path) as file:
+            file.write((json.dumps(metadata, indent=2) + "\n").encode())
 
 
 BUILD = Command(usage="[OPTIONS] PATH | -", flags=FLAGS, arguments=(1, 1), run=build)

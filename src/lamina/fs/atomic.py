@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import BinaryIO
 
 _serial = count()
 
@@ -37,6 +41,37 @@ def write(path: Path | str, data: bytes, mode: int = 0o644) -> None:
             pass
         raise
     sync_directory(directory)
+
+
+@contextmanager
+def result(path: Path | str) -> Iterator[BinaryIO]:
+    """A file for what a person wants at `path`, where it is at the end of the block, or not at all.
+
+    Only a file, or nothing, is replaced; a link, a device or a pipe is written to as it is.
+    """
+    path = os.fspath(path)
+    try:
+        is_file = stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        is_file = True
+    if not is_file:
+        with open(path, "wb") as out:
+            yield out
+        return
+    directory, name = os.path.split(path)
+    aside = os.path.join(directory, f".{name}.{os.getpid()}.{next(_serial)}.aside")
+    try:
+        out = open(aside, "xb")  # noqa: SIM115  # closed below
+    except OSError as error:
+        error.filename = path  # the name that the caller knows
+        raise
+    try:
+        with out:
+            yield out
+        os.rename(aside, path)
+    except BaseException:
+        os.unlink(aside)
+        raise
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:

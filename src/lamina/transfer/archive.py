@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import BinaryIO
 
+from lamina.fs import atomic
 from lamina.image import export
 from lamina.image.archive import Loaded, read_archive
 from lamina.oci.content import Fetcher
@@ -66,24 +67,8 @@ def _save_file(
     form: Format,
     platform: Platform | None,
 ) -> None:
-    if os.path.exists(path) and not os.path.isfile(path):
-        # A pipe or a device cannot be renamed over.
-        with open(path, "wb") as out:
-            _write(source, images, out, form, platform)
-        return
-    aside = f"{path}.{os.getpid()}.aside"
-    try:
-        try:
-            out = open(aside, "xb")  # noqa: SIM115  # closed below
-        except OSError as error:
-            error.filename = path  # the name that the caller knows
-            raise
-        with out:
-            _write(source, images, out, form, platform)
-        os.replace(aside, path)
-    finally:
-        if os.path.lexists(aside):
-            os.unlink(aside)
+    with atomic.result(path) as out:
+        _write(source, images, out, form, platform)
 
 
 def load(

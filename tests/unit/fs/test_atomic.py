@@ -57,3 +57,42 @@ def test_write_all_goes_on_where_a_pipe_is_narrow() -> None:
     with open(reader, "rb") as stream:
         assert stream.read() == data
     os.waitpid(child, 0)
+
+
+def test_a_result_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    with atomic.result(path) as file:
+        file.write(b"old")
+        assert not path.exists()
+    with pytest.raises(RuntimeError), atomic.result(path) as file:
+        file.write(b"new")
+        raise RuntimeError
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["f"]
+
+
+def test_a_result_that_cannot_be_is_told_by_its_own_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, atomic.result(tmp_path / "none/f"):
+        pass
+    assert caught.value.filename == str(tmp_path / "none/f")
+
+
+def test_a_result_goes_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("f")
+    with atomic.result(tmp_path / "link") as file:
+        file.write(b"text")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "f").read_bytes() == b"text"
+
+
+def test_a_result_goes_into_a_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with atomic.result(path) as file:
+            file.write(b"text")
+        assert os.read(reader, 9) == b"text"
+    finally:
+        os.close(reader)
+    assert path.is_fifo()
