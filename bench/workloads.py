@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import random
+import subprocess
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -83,6 +85,19 @@ def large_files(out: BinaryIO, *, files: int = 8, size: int = 128 << 20) -> int:
             data = (block * (size // len(block) + 1))[:size]
             _add(tar, f"data/large-{serial}.bin", tarfile.REGTYPE, 0o644, data)
     return files
+
+
+def debian(out: BinaryIO, *, suite: str = "bookworm") -> int:
+    """A Debian base as one layer; its entries. OSError without mmdebstrap or Debian's mirrors.
+
+    What it holds is what the mirrors have; its times are cut to one.
+    """
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", suite, "-"]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1750000000"}
+    subprocess.run(command, stdout=out, stderr=subprocess.DEVNULL, check=True, env=environment)
+    out.flush()
+    with tarfile.open(out.name) as tar:
+        return sum(1 for _ in tar)
 
 
 def small_layer(out: BinaryIO, *, serial: int, files: int = 50) -> int:
