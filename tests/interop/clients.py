@@ -9,10 +9,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 import urllib3
+from bench.docker import daemon
 from tests.interop.servers import PASSWORD, USER, Server
 
 from lamina.oci.digest import Digest
@@ -180,6 +182,29 @@ def _dxf(server: Server, layout: Path, place: Path) -> None:
     client.del_alias("latest")
 
 
+def _docker(server: Server, layout: Path, place: Path) -> None:
+    """docker-py asks a Docker daemon, which speaks to the registry."""
+    docker = pytest.importorskip("docker")
+    archive = place / "image.tar"
+    copy = [sys.executable, "-m", "lamina", "copy"]
+    _run(*copy, f"oci:{layout}:latest", f"docker-archive:{archive}")
+    name = f"{server.address}/docker/image"
+    login = {"username": USER, "password": PASSWORD} if server.login != "open" else None
+    with ExitStack() as stack:
+        short = stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm"))
+        try:
+            words = stack.enter_context(daemon(Path(short)))
+        except OSError as error:
+            pytest.skip(str(error))
+        client = stack.enter_context(closing(docker.DockerClient(base_url=words[-1])))
+        (image,) = client.images.load(archive.read_bytes())
+        image.tag(name, "1")
+        said = list(client.images.push(name, "1", auth_config=login, stream=True, decode=True))
+        assert not [line for line in said if "error" in line], said
+        client.images.remove(image.id, force=True)
+        assert client.images.pull(name, "1", auth_config=login).id == image.id
+
+
 CLIENTS: dict[str, Exchange] = {
     "lamina": _lamina,
     "skopeo": skopeo,
@@ -188,4 +213,5 @@ CLIENTS: dict[str, Exchange] = {
     "oras-py, chunked": _oras(True),
     "oras-py, whole": _oras(False),
     "python-dxf": _dxf,
+    "docker-py": _docker,
 }

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from bench.docker import DAEMON
 from tests.interop.clients import CLIENTS
 from tests.interop.servers import Server, debian, ours
 
@@ -87,7 +88,7 @@ def _page(outcomes: dict[tuple[str, str, str], str]) -> str:
         "",
         "Written by `make docs` from tests/interop, which run each exchange for real.",
         "Open: nobody logs in. Basic: a password. Token: a bearer token for each scope.",
-        "docker-py is not among them: it speaks to a Docker daemon, and that to the registry.",
+        "docker-py asks a Docker daemon, which speaks to the registry.",
         "",
         f"| server | client | {' | '.join(ways)} |",
         f"| --- | --- | {' | '.join('---' for _ in ways)} |",
@@ -101,12 +102,12 @@ def _page(outcomes: dict[tuple[str, str, str], str]) -> str:
 
 def _versions() -> list[str]:
     found = []
-    for name in ("skopeo", "podman", "buildah", "docker-registry"):
+    for name in ("skopeo", "podman", "buildah", "docker-registry", DAEMON):
         if shutil.which(name):
             said = subprocess.run([name, "--version"], capture_output=True, text=True, check=False)
             words = said.stdout.split()
             version = next((word for word in words if word.strip("v")[:1].isdigit()), "?")
-            found.append(f"{name} {version}")
-    for name in ("oras", "python-dxf"):
+            found.append(f"{Path(name).name} {version.strip(',')}")
+    for name in ("oras", "python-dxf", "docker"):
         found.append(f"{name} {importlib.metadata.version(name)}")
     return found
