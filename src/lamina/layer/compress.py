@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
 
 from lamina.errors import Invalid
@@ -16,8 +15,9 @@ from lamina.layer.limits import BadCompression
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
     from typing import Any, BinaryIO, Literal, Protocol, Self
+
+    from lamina.layer.deflate import GzipCoder
 
     Kind = Literal["none", "gzip", "zstd", "bzip2", "xz"]
 else:
@@ -185,9 +185,11 @@ class Compressor:
     """
 
     def __init__(self, out: Sink, kind: Kind, level: int | None = None, threads: int = 1) -> None:
-        coder: _GzipCoder | _ZstdCoder | None
+        coder: GzipCoder | _ZstdCoder | None
         if kind == "gzip":
-            coder = _GzipCoder(1 if level is None else level, threads)
+            from lamina.layer.deflate import GzipCoder
+
+            coder = GzipCoder(1 if level is None else level, threads)
         elif kind == "zstd":
             coder = _ZstdCoder(3 if level is None else level, threads)
         elif kind == "none":
@@ -199,8 +201,10 @@ class Compressor:
         self._closed = False
 
     def write(self, data: Data, /) -> int:
-        coded = bytes(data) if self._coder is None else self._coder.write(data)
-        if coded:
+        if self._coder is None:
+            self._out.write(bytes(data))
+            return len(data)
+        for coded in self._coder.write(data):
             self._out.write(coded)
         return len(data)
 
@@ -239,8 +243,9 @@ class _ZstdCoder:
             }
         )
 
-    def write(self, data: Data) -> bytes:
-        return bytes(self._zstd.compress(data))
+    def write(self, data: Data) -> Iterator[bytes]:
+        if coded := bytes(self._zstd.compress(data)):
+            yield coded
 
     def finish(self) -> Iterator[bytes]:
         yield bytes(self._zstd.flush())
@@ -252,95 +257,3 @@ class _ZstdCoder:
 def processors() -> int:
     """How many threads of a `Compressor` this process could keep busy."""
     return len(os.sched_getaffinity(0))
-
-
-_GZIP_BLOCK = 1 << 20  # plain bytes compressed at a time, each after the last 32 KiB before it
-_GZIP_WINDOW = 1 << 15
-# No name, no time; XFL 0, OS 255 (unknown), RFC 1952 2.3.
-_GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-
-
-class _GzipCoder:
-    """One gzip member, deflated in blocks of a fixed size that do not wait for each other."""
-
-    def __init__(self, level: int, threads: int) -> None:
-        if not 0 <= level <= 9:
-            raise Invalid(f"gzip has no level {level}", hint="levels are 0 to 9")
-        from isal import isal_zlib
-
-        self._crc32 = isal_zlib.crc32
-        self._level = level
-        self._threads = threads
-        self._pool: ThreadPoolExecutor | None = None
-        self._waiting: deque[Future[bytes]] = deque()
-        self._block = bytearray()
-        self._window = b""
-        self._crc = 0
-        self._size = 0
-        self._begun = False
-
-    def write(self, data: Data) -> bytes:
-        self._crc = self._crc32(data, self._crc)
-        self._size += len(data)
-        self._block += data
-        if len(self._block) < _GZIP_BLOCK:
-            return b""
-        out = []
-        view = memoryview(self._block)
-        at = 0
-        while len(view) - at >= _GZIP_BLOCK:
-            out.append(self._code(bytes(view[at : at + _GZIP_BLOCK])))
-            at += _GZIP_BLOCK
-        rest = bytes(view[at:])
-        view.release()
-        self._block = bytearray(rest)
-        return self._head() + b"".join(out)
-
-    def finish(self) -> Iterator[bytes]:
-        head = self._head()
-        while self._waiting:
-            yield head + self._waiting.popleft().result()
-            head = b""
-        if self._pool is not None:
-            self._pool.shutdown()
-        last = _deflate(bytes(self._block), self._window, self._level, last=True)
-        size = self._size & 0xFFFFFFFF
-        yield head + last + self._crc.to_bytes(4, "little") + size.to_bytes(4, "little")
-
-    def abandon(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-    def _head(self) -> bytes:
-        if self._begun:
-            return b""
-        self._begun = True
-        return _GZIP_HEAD
-
-    def _code(self, block: bytes) -> bytes:
-        window, self._window = self._window, block[-_GZIP_WINDOW:]
-        if self._threads < 2:
-            return _deflate(block, window, self._level, last=False)
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self._pool = ThreadPoolExecutor(self._threads, "lamina-gzip")
-        self._waiting.append(self._pool.submit(_deflate, block, window, self._level, last=False))
-        if len(self._waiting) <= self._threads:
-            return b""
-        return self._waiting.popleft().result()
-
-
-def _deflate(block: bytes, window: bytes, level: int, *, last: bool) -> bytes:
-    """`block` as raw deflate that may look back into `window`, ended on a byte boundary."""
-    if level <= 3:
-        from isal import isal_zlib as zlib
-    else:
-        import zlib  # type: ignore[no-redef]
-
-    if window:
-        coder = zlib.compressobj(level, zlib.DEFLATED, -15, zdict=window)
-    else:
-        coder = zlib.compressobj(level, zlib.DEFLATED, -15)
-    data = coder.compress(block)
-    return bytes(data + coder.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH))

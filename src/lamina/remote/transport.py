@@ -29,7 +29,7 @@ _BUSY = frozenset({429, 503})
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _SECRET = frozenset({"authorization", "cookie"})
 
-Body = bytes | Callable[[], Iterator[bytes]] | None
+Body = bytes | Callable[[], Iterator[bytes | memoryview]] | None
 
 
 class Broken(Unavailable):
@@ -222,7 +222,7 @@ class Transport:
             response = self._pool(request).request(
                 request.method,
                 request.url,
-                body=body,
+                body=body,  # type: ignore[arg-type]  # any buffer is sent
                 headers=headers,
                 redirect=False,
                 retries=False,

@@ -24,6 +24,7 @@ Source = Callable[[int], Iterator[bytes]]
 """The bytes from an offset on; asked again, it gives the same bytes again."""
 
 _STREAM = {"Content-Type": "application/octet-stream"}
+_CHUNK = 1 << 18  # bytes of a body whose length is not known
 _ROUNDS = 3  # sessions begun for one blob
 
 
@@ -137,7 +138,7 @@ class Upload:
                 self._location,
                 scopes=self._scopes,
                 headers=headers,
-                body=source.pieces,
+                body=source.pieces if size is not None else source.chunks,
                 expect=(202, 201, 204),
             )
         except NotThere as error:
@@ -181,6 +182,13 @@ class _Counted:
         for piece in self._source(self._at):
             self.made += len(piece)
             yield piece
+
+    def chunks(self) -> Iterator[memoryview]:
+        """The pieces cut small: each is copied into a frame, and large copies miss the cache."""
+        for piece in self.pieces():
+            view = memoryview(piece)
+            for at in range(0, len(view), _CHUNK):
+                yield view[at : at + _CHUNK]
 
 
 def upload(

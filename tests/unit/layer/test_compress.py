@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import random
 import zlib
 
 import pytest
@@ -73,6 +74,50 @@ def test_every_level_of_gzip(level: int) -> None:
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 def test_threads_never_change_the_bytes(kind: Kind) -> None:
     assert len({compressed(kind, threads=count) for count in (1, 2, 3)}) == 1
+
+
+def noise(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
+
+
+MIXED = {
+    "dense": noise(3_000_000),
+    "dense after text": PLAIN[:1_500_000] + noise(2_000_000),
+    "text after dense": noise(1_500_000) + PLAIN,
+    "both in one block": (noise(300_000) + PLAIN[:300_000]) * 4,
+    "whole blocks": noise(1 << 20) + PLAIN[: 1 << 20],
+    "seen before": noise(20_000) * 60,
+}
+
+
+@pytest.mark.parametrize("level", [0, 1, 3, 6])
+@pytest.mark.parametrize("name", MIXED)
+def test_what_does_not_shrink_comes_back_whole(name: str, level: int) -> None:
+    made = compressed("gzip", MIXED[name], level=level)
+    assert gzip.decompress(made) == MIXED[name]
+    assert expanded(made) == MIXED[name]
+    assert compressed("gzip", MIXED[name], level=level, threads=3) == made
+
+
+def test_what_does_not_shrink_hardly_grows() -> None:
+    assert len(compressed("gzip", MIXED["dense"])) < len(MIXED["dense"]) * 1.0005
+
+
+def test_text_between_what_is_dense_shrinks() -> None:
+    data = (noise(1 << 18) + PLAIN[: 1 << 18]) * 8
+    assert len(compressed("gzip", data)) < len(data) * 0.6
+
+
+def test_how_it_is_written_never_changes_the_bytes() -> None:
+    data = MIXED["text after dense"]
+    made = set()
+    for size in (1000, 1 << 20, (1 << 20) + 1, 3 << 20, len(data)):
+        out = io.BytesIO()
+        with Compressor(out, "gzip", threads=2) as compressor:
+            for at in range(0, len(data), size):
+                compressor.write(data[at : at + size])
+        made.add(out.getvalue())
+    assert len(made) == 1
 
 
 def test_gzip_header_holds_neither_name_nor_time() -> None:
