@@ -1,13 +1,14 @@
 """A blob becomes plain bytes in threads of its own, both digests taken on the way.
 
 One thread reads, hashes what is stored, and inflates; a second hashes what is plain; the caller
-parses and writes. All three spend their time in calls that release the GIL.
+parses and writes. All three spend their time in calls that release the GIL. The first bytes are
+made by the caller itself, for most layers are so small that threads only cost.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from threading import Thread
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from lamina.layer.compress import Kind
 
+_SMALL = 1 << 19  # plain bytes that are made without other threads
 _AHEAD = 6  # pieces of half a MiB that may wait between two threads
 _Item = bytes | BaseException
 
@@ -49,17 +51,14 @@ class Pipe:
         self._inflated: SimpleQueue[_Item] = SimpleQueue()
         self._hashed: SimpleQueue[_Item] = SimpleQueue()
         self._ended = False
-        self._threads = [
-            Thread(target=self._inflate, name="lamina-inflate", daemon=True),
-            Thread(target=self._hash, name="lamina-hash", daemon=True),
-        ]
+        self._pieces = self._expanded()
+        self._threads: list[Thread] = []
 
     def __enter__(self) -> Pipe:
-        for thread in self._threads:
-            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ended = True
         self._credits.put(False)
         for thread in self._threads:
             thread.join()
@@ -68,6 +67,10 @@ class Pipe:
         """The next bytes of the plain tar, some half MiB; b"" at the end. Raises BadCompression."""
         if self._ended:
             return b""
+        if not self._threads and self.plain_size < _SMALL:
+            return self._made_here()
+        if not self._threads:
+            self._start()
         item = self._hashed.get()
         if isinstance(item, bytes):
             self._credits.put(True)
@@ -93,14 +96,27 @@ class Pipe:
             return DiffID(self.digest)
         return DiffID(Digest(f"sha256:{self._plain.hexdigest()}"))
 
+    def _made_here(self) -> bytes:
+        self._ended = True  # unless all goes well
+        piece = next(self._pieces, b"")
+        self._take_in(piece)
+        self._ended = not piece
+        return piece
+
+    def _start(self) -> None:
+        self._threads = [
+            Thread(target=self._inflate, name="lamina-inflate", daemon=True),
+            Thread(target=self._hash, name="lamina-hash", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
     # --- the first thread
 
     def _inflate(self) -> None:
         credits, put = self._credits, self._inflated.put
         try:
-            for piece in expand(self._begin(), self.kind):
-                self.plain_size += len(piece)
-                self._check()
+            for piece in self._pieces:
                 if not credits.get():
                     put(b"")
                     return
@@ -108,6 +124,12 @@ class Pipe:
             put(b"")
         except BaseException as error:  # noqa: BLE001  # carried over to the reader's thread
             put(error)
+
+    def _expanded(self) -> Iterator[bytes]:
+        for piece in expand(self._begin(), self.kind):
+            self.plain_size += len(piece)
+            self._check()
+            yield piece
 
     def _begin(self) -> Callable[[int], bytes]:
         """Sniff the blob; a reader of it from its first byte on."""
@@ -145,18 +167,22 @@ class Pipe:
     # --- the second thread
 
     def _hash(self) -> None:
-        get, put, update = self._inflated.get, self._hashed.put, self._plain.update
+        get, put = self._inflated.get, self._hashed.put
         while True:
             item = get()
-            if not isinstance(item, bytes) or not item:
-                put(item)
-                return
-            if self.kind != "none":  # else it is the digest of the blob once more
-                update(item)
-                if self._file is not None:
-                    try:
-                        write_all(self._file, memoryview(item))
-                    except OSError as error:
-                        put(error)
-                        return
+            if isinstance(item, bytes):
+                try:
+                    self._take_in(item)
+                except OSError as error:
+                    put(error)
+                    return
             put(item)
+            if not isinstance(item, bytes) or not item:
+                return
+
+    def _take_in(self, piece: bytes) -> None:
+        """Count plain bytes into the digest and the file; else they are the blob's once more."""
+        if self.kind != "none":
+            self._plain.update(piece)
+            if self._file is not None:
+                write_all(self._file, memoryview(piece))
