@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests import places
-from tests.e2e.test_images import Machine
+from tests.e2e.machine import Machine
 from tests.integration.transfer.test_pull import LAYERS, indexed, noise, put, tar
 from tests.registry import Handler, Registry, serving, times
 

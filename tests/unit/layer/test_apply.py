@@ -1,4 +1,4 @@
-"""Layers laid onto trees: the rules of image-spec, and hostile archives that get nowhere."""
+"""Layers laid onto trees: the rules of image-spec, damage, and limits."""
 
 from __future__ import annotations
 
@@ -12,69 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.archives import file, folder, names, tar
 
 from lamina.errors import Denied, Unavailable
 from lamina.layer import extract
 from lamina.layer.apply import Applied, apply
 from lamina.layer.compress import Compressor
-from lamina.layer.limits import BadArchive, BadCompression, BadEntry, Limits, TooMuch
-from lamina.layer.tar import BLOCK, CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry, TarWriter
+from lamina.layer.limits import BadArchive, BadCompression, Limits, TooMuch
+from lamina.layer.tar import BLOCK, CHAR, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from lamina.oci.digest import Digest
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners and devices need root")
-
-Member = Entry | tuple[Entry, bytes]
-
-
-def file(path: str, data: bytes = b"", **fields: object) -> tuple[Entry, bytes]:
-    return Entry(path, FILE, size=len(data), **fields), data
-
-
-def folder(path: str, mode: int = 0o755, **fields: object) -> Entry:
-    return Entry(path, DIR, mode, **fields)
-
-
-def tar(*members: Member) -> bytes:
-    out = io.BytesIO()
-    writer = TarWriter(out.write)
-    for member in members:
-        entry, data = member if isinstance(member, tuple) else (member, b"")
-        writer.add(entry, data)
-    writer.close()
-    return out.getvalue()
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """The tree; beside it is `outside`, which must stay as it is."""
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "outside/victim").write_text("alive")
-    (tmp_path / "root").mkdir()
-    return tmp_path / "root"
-
-
-@pytest.fixture(params=[extract.MANY, 0], ids=["alone", "with a mate"])
-def lay(root: Path, request: pytest.FixtureRequest) -> Callable[..., Applied]:
-    """Applies layers to `root`, and checks that nothing beside it changed."""
-
-    def lay(*members: Member, blob: bytes | None = None, **options: object) -> Applied:
-        fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-        before = len(os.listdir("/proc/self/fd"))
-        options.setdefault("many", request.param)
-        try:
-            return apply(io.BytesIO(tar(*members) if blob is None else blob), fd, **options)
-        finally:
-            assert len(os.listdir("/proc/self/fd")) == before
-            os.close(fd)
-            assert (root.parent / "outside/victim").read_text() == "alive"
-            assert os.listdir(root.parent / "outside") == ["victim"]
-            assert stat.S_IMODE((root.parent / "outside").stat().st_mode) == 0o755
-
-    return lay
-
-
-def names(root: Path) -> list[str]:
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
 
 
 # --- what is kept
@@ -318,204 +266,6 @@ def test_a_hard_link_s_header_reaches_no_further_than_the_link(
 def test_a_hard_link_to_itself_keeps_the_data(root: Path, lay: Callable[..., Applied]) -> None:
     lay(file("a", b"x"), Entry("a", HARDLINK, link="a"))
     assert (root / "a").read_bytes() == b"x"
-
-
-# --- whiteouts
-
-
-LOWER = [folder("d"), file("d/x"), file("d/y"), folder("d/sub"), file("d/sub/z"), file("a")]
-
-
-@pytest.mark.parametrize(
-    ("layer", "left"),
-    [
-        ([file(".wh.a")], ["d", "d/sub", "d/sub/z", "d/x", "d/y"]),
-        ([file("d/.wh.x", b"content")], ["a", "d", "d/sub", "d/sub/z", "d/y"]),
-        ([file(".wh.d")], ["a"]),
-        ([file(".wh.nothing"), file("no/.wh.such"), file("a/.wh.b")], None),
-        ([file(".wh.a"), file("a", b"new")], None),
-        ([file("a", b"new"), file(".wh.a")], None),
-        ([file("d/.wh..wh..opq")], ["a", "d"]),
-        ([file("d/new"), file("d/.wh..wh..opq")], ["a", "d", "d/new"]),
-        ([file("d/.wh..wh..opq"), file("d/new")], ["a", "d", "d/new"]),
-        ([file("d/sub/q"), file("d/.wh..wh..opq")], ["a", "d", "d/sub", "d/sub/q"]),
-        ([folder("d/e"), file("d/.wh..wh..opq")], ["a", "d", "d/e"]),
-        ([file("d/new"), file(".wh.d")], ["a", "d", "d/new"]),
-        ([folder("d"), file("d/new"), file(".wh.d")], ["a", "d", "d/new"]),
-        ([file(".wh.d"), folder("d", 0o700)], ["a", "d"]),
-        ([file(".wh..wh..opq")], []),
-        ([file("new"), file(".wh..wh..opq")], ["new"]),
-        ([file("no/.wh..wh..opq"), file("a/.wh..wh..opq")], None),
-        ([Entry("a", CHAR)], ["d", "d/sub", "d/sub/z", "d/x", "d/y"]),
-        ([file(".wh..wh.aufs"), folder(".wh..wh.orph"), file(".wh..wh.orph/x")], None),
-        ([Entry(".wh.a", SYMLINK, link="d")], ["d", "d/sub", "d/sub/z", "d/x", "d/y"]),
-        ([folder(".wh.d")], ["a"]),
-    ],
-    ids=lambda value: (
-        "-".join((m[0] if isinstance(m, tuple) else m).path for m in value)
-        if isinstance(value, list) and value and not isinstance(value[0], str)
-        else ""
-    ),
-)
-def test_whiteouts(
-    root: Path, lay: Callable[..., Applied], layer: list[Member], left: list[str] | None
-) -> None:
-    lay(*LOWER)
-    before = names(root)
-    lay(*layer)
-    assert names(root) == (before if left is None else left)
-
-
-@pytest.mark.parametrize("path", [".wh.", ".wh..", ".wh...", "d/.wh...", ".wh.d/x", "d/.wh.x/y"])
-def test_whiteouts_of_nothing_that_has_a_name_are_refused(
-    root: Path, lay: Callable[..., Applied], path: str
-) -> None:
-    lay(*LOWER)
-    with pytest.raises(BadEntry, match="whiteout"):
-        lay(file(path))
-
-
-def test_aufs_links_are_followed_and_gone(root: Path, lay: Callable[..., Applied]) -> None:
-    lay(
-        folder(".wh..wh.plnk"),
-        file(".wh..wh.plnk/1.2", b"x"),
-        Entry("a", HARDLINK, link=".wh..wh.plnk/1.2"),
-        Entry("b", HARDLINK, link=".wh..wh.plnk/1.2"),
-    )
-    assert names(root) == ["a", "b"]
-    assert (root / "a").samefile(root / "b")
-
-
-def test_whiteout_does_not_follow_a_link(root: Path, lay: Callable[..., Applied]) -> None:
-    lay(file("d/x"), Entry("l", SYMLINK, link="d"))
-    lay(file(".wh.l"))
-    assert names(root) == ["d", "d/x"]
-
-
-def test_whiteout_through_a_link_stays_inside(root: Path, lay: Callable[..., Applied]) -> None:
-    lay(Entry("l", SYMLINK, link="../outside"), Entry("m", SYMLINK, link=str(root.parent)))
-    lay(file("l/.wh.victim"), file("l/.wh..wh..opq"), file("m/outside/.wh.victim"))
-
-
-def test_in_a_plain_archive_whiteouts_are_names(root: Path, lay: Callable[..., Applied]) -> None:
-    lay(*LOWER)
-    lay(file(".wh.a"), file("d/.wh..wh..opq"), file(".wh.d/x"), as_changeset=False)
-    assert {".wh.a", "d/.wh..wh..opq", ".wh.d/x", "a", "d/x"} <= set(names(root))
-
-
-# --- hostile archives
-
-
-@pytest.mark.parametrize("target", ["../outside", "/../outside", "HOST/outside", "x/../../outside"])
-def test_nothing_is_written_through_a_link(
-    root: Path, lay: Callable[..., Applied], target: str
-) -> None:
-    target = target.replace("HOST", str(root.parent))
-    lay(Entry("l", SYMLINK, link=target), file("l/victim", b"evil"), folder("l/d"))
-    lay(Entry("l2", SYMLINK, link="l"), file("l2/victim", b"more"), file("l2/new/victim"))
-
-
-def test_a_file_replaces_a_link_and_not_its_target(root: Path, lay: Callable[..., Applied]) -> None:
-    victim = str(root.parent / "outside/victim")
-    lay(Entry("l", SYMLINK, link=victim), file("l", b"evil"))
-    assert (root / "l").read_bytes() == b"evil" and not (root / "l").is_symlink()
-
-
-def test_a_directory_entry_over_a_link_touches_nothing_outside(
-    root: Path, lay: Callable[..., Applied]
-) -> None:
-    lay(Entry("l", SYMLINK, link=str(root.parent / "outside")), folder("l", 0o000, uid=5))
-    assert (root / "l").lstat().st_uid == 5 and not (root / "l").is_symlink()
-
-
-def test_a_directory_that_turns_into_a_link_midway(root: Path, lay: Callable[..., Applied]) -> None:
-    outside = str(root.parent / "outside")
-    lay(
-        folder("d"),
-        file("d/one"),
-        Entry("d", SYMLINK, link=outside),
-        file("d/victim", b"evil"),
-        file("d/two"),
-    )
-    assert (root / outside.lstrip("/") / "victim").read_bytes() == b"evil"
-
-
-def test_a_lower_directory_that_turns_into_a_link_of_a_link(
-    root: Path, lay: Callable[..., Applied]
-) -> None:
-    lay(folder("a/b/c"), file("a/b/c/f"))
-    lay(
-        file("a/b/c/one"),
-        Entry("a/b", SYMLINK, link="../e"),
-        Entry("e", SYMLINK, link=str(root.parent)),
-        file("a/b/outside/victim", b"evil"),
-    )
-
-
-@pytest.mark.parametrize("target", ["../outside/victim", "/etc/passwd", "l/victim", "nothing"])
-def test_hard_links_find_nothing_outside(
-    root: Path, lay: Callable[..., Applied], target: str
-) -> None:
-    with pytest.raises(BadEntry):
-        lay(
-            Entry("l", SYMLINK, link=str(root.parent / "outside")),
-            Entry("h", HARDLINK, link=target),
-        )
-
-
-def test_hard_link_to_a_link_out_is_the_link(root: Path, lay: Callable[..., Applied]) -> None:
-    victim = str(root.parent / "outside/victim")
-    lay(Entry("l", SYMLINK, link=victim), Entry("h", HARDLINK, link="l"))
-    assert os.readlink(root / "h") == victim
-    assert (root.parent / "outside/victim").stat().st_nlink == 1
-
-
-@pytest.mark.parametrize(
-    "members",
-    [
-        [folder("d"), Entry("h", HARDLINK, link="d")],
-        [Entry("h", HARDLINK, link="h")],
-        [Entry("l", SYMLINK, link="l"), file("l/x")],
-        [Entry("l", SYMLINK, link="")],
-        [file("f"), file("f/x")],
-        [file("n" * 256)],
-        [Entry(".", SYMLINK, link="x")],
-        [Entry("c", CHAR, device=(1 << 40, 0))],
-        [file("f", mtime=1 << 100)],
-        [file("f", uid=1 << 40)],
-        [file("f", uid=-2)],
-    ],
-    ids=[
-        "hard link to a directory",
-        "hard link to itself",
-        "loop",
-        "link without target",
-        "below a file",
-        "long name",
-        "root as link",
-        "device number",
-        "time",
-        "owner",
-        "negative owner",
-    ],
-)
-def test_entries_that_cannot_be(lay: Callable[..., Applied], members: list[Member]) -> None:
-    with pytest.raises(BadEntry):
-        lay(*members)
-
-
-def test_very_deep_trees(root: Path, lay: Callable[..., Applied]) -> None:
-    deep = "/".join(["d"] * 2000)
-    lay(file(deep, b"x"))
-    lay(file(".wh.d"))
-    assert names(root) == []
-    lay(file(deep, b"x"))
-    lay(file("other"), file(".wh.d"))
-    assert names(root) == ["other"]
-
-
-def test_thousands_of_directories_need_few_descriptors(lay: Callable[..., Applied]) -> None:
-    lay(*(file(f"{at}/f") for at in range(300)), *(file(f"{at}/g") for at in range(0, 300, 7)))
 
 
 # --- damage, limits, and a host that says no
