@@ -25,7 +25,7 @@ from lamina.build.graph import (
 from lamina.build.lower import SCRIPT_DIRECTORY
 from lamina.build.workshop import Trees, Workshop
 from lamina.errors import Invalid, NotFound
-from lamina.fs.mounts import Bind, Overlay, RootPlan, lowers, opened
+from lamina.fs.mounts import Bind, Kept, Overlay, RootPlan, lowers, opened
 from lamina.fs.root import Root
 from lamina.oci.bundle import Rlimit
 from lamina.oci.config import RunConfig
@@ -75,6 +75,11 @@ class Commands:
         self._running: set[Process] = set()
         self._lock = threading.Lock()
         self._cancelled = False
+        self._kept = Kept()
+
+    def close(self) -> None:
+        """Let go of the mounts that commands have shared."""
+        self._kept.close()
 
     def cancel(self) -> None:
         """Kill every command that runs now, and refuse those to come."""
@@ -93,6 +98,9 @@ class Commands:
         """
         host = look()
         check_rights(host)
+        # For the steps that follow, too, which have all of this tree but the draft below them.
+        with self._lock:
+            self._kept.keep(draft.plan)
         with ExitStack() as stack:
             mounts = self._mounts(op, stack)
 

@@ -57,6 +57,11 @@ class Executor:
         if self._commands is not None:
             self._commands.cancel()
 
+    def close(self) -> None:
+        """Give back what commands have shared; none may run any more."""
+        if self._commands is not None:
+            self._commands.close()
+
     def _commands_of(self) -> Commands:
         """Made, and its modules imported, when the first command has to run."""
         from lamina.build.command import Commands

@@ -107,6 +107,8 @@ class Solver:
         finally:
             if crew is not None:
                 crew.close()
+            if self._executor is not None:
+                self._executor.close()
             self._save_hashes()
         return self.trees
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 
-from lamina.fs import syscalls
+from lamina.fs import lending, syscalls
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def overlay(
 ) -> int:
     """A new overlay mount, `lower` topmost first; caller closes. OSError as the kernel's.
 
-    An `Image` is mounted for this use alone. Before Linux 6.15 what lies below an overlay has to
+    Before Linux 6.15 what lies below an overlay has to
     be attached somewhere: so it is for a moment, in a namespace of its own, if there is no other
     way or `attached` says so.
     """
@@ -70,9 +70,11 @@ def _overlay(
             held[path] = os.open(path, _DIRECTORY)
         for image in lower:
             if not isinstance(image, str) and image not in held:
-                held[image] = erofs(image)
                 if attached:
+                    held[image] = new_erofs(image)
                     attach(held[image], os.path.dirname(image[0]))
+                else:
+                    held[image] = erofs(image)
         names = {path: f"/proc/self/fd/{fd}" for path, fd in held.items()}
         _add_lowers(context, [names[path] for path in lower])
         if upper is not None:
@@ -115,7 +117,24 @@ def _aside(call: Callable[[], int]) -> int:
 
 
 def erofs(image: Image, attributes: int = 0) -> int:
-    """A new mount of an EROFS image whose file data is in another file; caller closes.
+    """A mount of an EROFS image whose file data is in another file; caller closes.
+
+    It shares the superblock of one that somebody lends, else it is as `new_erofs` makes it.
+    """
+    fd = lending.taken(image[0])
+    if fd is None:
+        return new_erofs(image, attributes)
+    if attributes:
+        try:
+            syscalls.mount_setattr(fd, "", set_=attributes)
+        except BaseException:
+            os.close(fd)
+            raise
+    return fd
+
+
+def new_erofs(image: Image, attributes: int = 0) -> int:
+    """As `erofs`, a superblock of its own.
 
     From the files where the kernel can (Linux 6.12; ENOTBLK where it cannot), or by loop devices,
     which go with the mount.

@@ -36,10 +36,10 @@ class Found:
 def choose(root: Path | str, *, wanted: str | None = None) -> Snapshotter:
     """The snapshotter to use in `root`, the best that works there; its `why` says the reason.
 
-    Overlay where it works: EROFS saves the extraction of a layer once, and takes more of every
-    start, so that it is for who asks for it. A root stays with what its trees were made with.
-    What was found is remembered for this boot and user. `wanted` ("erofs", "overlay" or
-    "copying") asks for one by name: Unsupported if it is unknown, or does not work here.
+    EROFS where it is mounted from files, for no layer is extracted then; else overlay, else
+    copying. A root stays with what its trees were made with. What was found is remembered for
+    this boot and user. `wanted` ("erofs", "overlay" or "copying") asks for one by name:
+    Unsupported if it is unknown, or does not work here.
     """
     if wanted is not None and wanted not in _NAMES:
         raise Unsupported(
@@ -65,10 +65,15 @@ def choose(root: Path | str, *, wanted: str | None = None) -> Snapshotter:
         why = "asked for"
     elif found.erofs:
         why = f"overlayfs works here, and EROFS does not: {found.erofs}"
-    elif _first_of(root, "erofs", "overlay") == "erofs":
-        return _erofs(root, found, "what is here was made with it")
     else:
-        why = "overlayfs works here, and starts containers faster than EROFS, which works too"
+        first = _first_of(root, "erofs", "overlay")
+        if first == "erofs" and found.by_loop:
+            return _erofs(root, found, "what is here was made with it")
+        if first != "overlay" and not found.by_loop:
+            return _erofs(root, found, "EROFS is mounted from files here: no layer is extracted")
+        why = "what is here was made with it"
+        if first is None:
+            why = "overlayfs works here, and EROFS by loop devices only"
     return OverlaySnapshotter(f"{root}/overlay", why=why)
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
 
-from lamina.fs import mounts
+from lamina.fs import lending, mounts
 from lamina.fs.atomic import write_all
 from lamina.fs.faults import told
 from lamina.fs.metadata import copy_file
@@ -23,6 +22,8 @@ from lamina.snapshot.snapshotter import Draft, Forms, Indexer
 
 TYPE_CHECKING = False  # what is needed seldom is not imported by every start of a container
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lamina.layer.sketch import Sketch
 
 _BLOCK = 512  # bytes that the image counts the tar in
@@ -93,6 +94,11 @@ class ErofsSnapshotter(OverlaySnapshotter):
                 extracted += 1
         spare = sum(found.st_blocks * 512 for found in tars if found.st_nlink == 1)
         return Forms(extracted, len(tars), spare)
+
+    def purge(self) -> None:
+        super().purge()
+        for chain in self.chains():
+            lending.sweep(f"{self.shelf.chain_directory(chain)}/{IMAGE}")
 
     def _layer(self, directory: str) -> Path | str | Erofs:
         if os.path.exists(f"{directory}/{IMAGE}"):

@@ -64,8 +64,8 @@ def test_a_damaged_note_is_tried_again(tmp_path: Path, note: str) -> None:
 @pytest.mark.parametrize(
     ("found", "expected", "why"),
     [
-        (("", "", False), "overlay", "starts containers faster"),
-        (("", "", True), "overlay", "starts containers faster"),
+        (("", "", False), "erofs", "no layer is extracted"),
+        (("", "", True), "overlay", "by loop devices only"),
         (("", "no EROFS", False), "overlay", "no EROFS"),
         (("no overlay", "no overlay", False), "copying", "no overlay"),
     ],
@@ -98,8 +98,12 @@ def test_a_store_keeps_what_it_was_made_with(
     tell(tmp_path, "", "", False)
     chosen = choose(tmp_path)
     assert chosen.name == expected
-    assert chosen.why.startswith("what is here" if expected == "erofs" else "overlayfs works")
+    if expected == "overlay":
+        assert chosen.why.startswith("what is here")
     assert choose(tmp_path, wanted="overlay").name == "overlay"
+    tell(tmp_path, "", "", True)
+    assert choose(tmp_path).name == expected
+    assert choose(tmp_path).why.startswith("what is here")
 
 
 def test_erofs_by_loop_devices_is_there_for_who_asks(tmp_path: Path) -> None:
