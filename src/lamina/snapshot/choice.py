@@ -213,7 +213,7 @@ def _remember(root: Path | str, found: Found) -> None:
         "overlay": found.overlay,
         "erofs": found.erofs,
         "loop": found.by_loop,
-        "for": _circumstances(),
+        "for": _circumstances(root),
     }
     aside = f"{root}/choice.{Owner.this().fresh_name()}"
     try:
@@ -228,17 +228,17 @@ def _remembered(root: Path | str) -> Found | None:
     try:
         with open(f"{root}/choice", encoding="utf-8") as file:
             note = json.loads(file.read())
-        if note["for"] == _circumstances():
+        if note["for"] == _circumstances(root):
             return Found(str(note["overlay"]), str(note["erofs"]), bool(note["loop"]))
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
 
 
-def _circumstances() -> str:
-    """What the outcome depends on besides the file system: the boot, the user, his namespace."""
+def _circumstances(root: Path | str) -> str:
+    """What the outcome depends on: the boot, the user, his namespace, the file system."""
     try:
         namespace = os.readlink("/proc/self/ns/user")
     except OSError:
         namespace = ""
-    return f"{meta.this_boot()} {os.geteuid()} {namespace}"
+    return f"{meta.this_boot()} {os.geteuid()} {namespace} {os.stat(root).st_dev}"

@@ -54,6 +54,15 @@ def test_what_was_found_is_remembered_for_this_boot(tmp_path: Path) -> None:
     assert choose(tmp_path).name == first.name
 
 
+def test_a_root_that_was_moved_to_another_file_system_is_tried_again(tmp_path: Path) -> None:
+    choose(tmp_path / "here")
+    note = json.loads((tmp_path / "here" / "choice").read_text())
+    assert note["for"].endswith(f" {os.stat(tmp_path).st_dev}")
+    moved = {**note, "overlay": "told so", "for": note["for"] + "1"}
+    (tmp_path / "here" / "choice").write_text(json.dumps(moved))
+    assert choose(tmp_path / "here").why != "told so"
+
+
 @pytest.mark.parametrize("note", ["", "{", "[]", "{}", "null"])
 def test_a_damaged_note_is_tried_again(tmp_path: Path, note: str) -> None:
     expected = choose(tmp_path).name
