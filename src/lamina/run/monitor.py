@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lamina.errors import Conflict, Error
-from lamina.fs import mounts
+from lamina.fs.mounts import Kept
 from lamina.run import control, freezer
 from lamina.run.bundle import plan_of, root_of, write_created
 from lamina.run.container import Container
@@ -28,10 +28,6 @@ from lamina.runtime import bpf
 from lamina.runtime.command import usual_filter
 from lamina.runtime.container import Process
 from lamina.runtime.host import look
-
-TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
-if TYPE_CHECKING:
-    from lamina.fs.mounts import RootPlan
 
 
 def serve(
@@ -94,13 +90,17 @@ class Watcher:
 
     def live(self, conversation: Conversation, *, attached: bool) -> None:
         """From the start to the end; whatever happens is recorded, and said to who listens."""
+        with Kept() as kept:  # let go of last: nobody need wait for that
+            self._live(conversation, kept, attached=attached)
+
+    def _live(self, conversation: Conversation, kept: Kept, *, attached: bool) -> None:
         options = self.container.options
         pump = Pump(log=self._open_log(), stdin_once=options.interactive and options.attached)
         viewer = pump.admit(conversation)
         if attached:
             pump.hear(viewer)
         try:
-            status, oom_killed = self._run(pump)
+            status, oom_killed = self._run(pump, kept)
         except Exception as error:  # noqa: BLE001  # the container must not stay half started
             packet = told(error)
             self._record_failure(packet["status"], str(error))
@@ -112,32 +112,28 @@ class Watcher:
         pump.tell(packet)
         pump.let_go()
 
-    def _run(self, pump: Pump) -> tuple[int, bool]:
+    def _run(self, pump: Pump, kept: Kept) -> tuple[int, bool]:
         """Start it and wait for its end: its exit status, and whether memory ran out."""
         ground, container = self.ground, self.container
         prepared = self._prepared or Prepared(ground, container.options)
+        streams = prepared.streams
         try:
             root = root_of(ground, container)
-            with mounts.Kept() as kept:
-                kept.keep(root)
-                return self._run_on(root, prepared, pump)
+            kept.keep(root)
+            plan = plan_of(ground, container, root, pump.size)
+            process = prepared.runtime.start(plan.bundle, root, streams.stdio(), prepared.waiting)
+            with process:
+                write_created(self.directory, process.created)
+                self._record_start(process)
+                ends = streams.started(process)
+                listener = control.listen(self.directory)
+                pump.begin(ends, listener=listener, signal=process.signal)
+                pump.tell({"event": "started", "notices": list(plan.notices)})
+                pump.run(process.fileno())
+                status = process.wait()
+                return LOST if status is None else status, process.oom_killed
         finally:
             prepared.close()
-
-    def _run_on(self, root: RootPlan, prepared: Prepared, pump: Pump) -> tuple[int, bool]:
-        streams = prepared.streams
-        plan = plan_of(self.ground, self.container, root, pump.size)
-        process = prepared.runtime.start(plan.bundle, root, streams.stdio(), prepared.waiting)
-        with process:
-            write_created(self.directory, process.created)
-            self._record_start(process)
-            ends = streams.started(process)
-            listener = control.listen(self.directory)
-            pump.begin(ends, listener=listener, signal=process.signal)
-            pump.tell({"event": "started", "notices": list(plan.notices)})
-            pump.run(process.fileno())
-            status = process.wait()
-            return LOST if status is None else status, process.oom_killed
 
     def _record_start(self, process: Process) -> None:
         handle, now = process.state.to_json(), self.ground.clock()
