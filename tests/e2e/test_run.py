@@ -422,3 +422,37 @@ def test_exec_in_a_terminal(lamina: Lamina) -> None:
     terminal.until("/dev/")
     assert terminal.status() == 2
     lamina.ok("rm", "-f", "host")
+
+
+def test_containers_of_one_image_share_a_superblock_even_when_one_is_killed(
+    lamina: Lamina,
+) -> None:
+    chains = lamina.root / "snapshots" / "erofs" / "chains"
+    words = ("run", "-d", "--network", "none", "box", "sleep", "1000")
+    first, second = lamina.ok(*words).strip(), lamina.ok(*words).strip()
+    if not chains.exists():
+        pytest.skip("this root is not kept as EROFS images")
+    notes = list(chains.glob("*/*.held/*"))
+    if not notes:
+        pytest.skip("this kernel lends no mounts (before 6.15)")
+    try:
+        assert len(notes) == 2
+        assert len({os.stat(lent(note)).st_dev for note in notes}) == 1
+        assert str(lamina.root) not in Path("/proc/self/mounts").read_text()
+        lamina.ok("system", "prune", "-f")
+        for note in notes:
+            assert note.exists()
+        os.kill(int(notes[0].name.partition(".")[0]), signal.SIGKILL)
+        eventually(lambda: len(lamina.ok("ps", "-q").split()) == 1)
+        (alive,) = (name for name in (first, second) if name[:12] in lamina.ok("ps", "-q"))
+        assert lamina.ok("exec", alive, "cat", "/etc/passwd").startswith("root:")
+        lamina.ok("system", "prune", "-f")
+        assert list(chains.glob("*/*.held/*")) == [notes[1]]
+    finally:
+        lamina("rm", "-f", second, first)
+    eventually(lambda: not list(chains.glob("*/*.held/*")))
+
+
+def lent(note: Path) -> str:
+    pid, _, fd = note.name.split(".")
+    return f"/proc/{pid}/fd/{fd}"

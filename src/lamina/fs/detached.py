@@ -70,11 +70,10 @@ def _overlay(
             held[path] = os.open(path, _DIRECTORY)
         for image in lower:
             if not isinstance(image, str) and image not in held:
+                fd = None if attached else lending.found(image[0])
+                held[image] = new_erofs(image) if fd is None else fd
                 if attached:
-                    held[image] = new_erofs(image)
                     attach(held[image], os.path.dirname(image[0]))
-                else:
-                    held[image] = erofs(image)
         names = {path: f"/proc/self/fd/{fd}" for path, fd in held.items()}
         _add_lowers(context, [names[path] for path in lower])
         if upper is not None:

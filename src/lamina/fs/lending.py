@@ -2,27 +2,28 @@
 
 Two mounts of an EROFS image by file know nothing of each other (Linux 6.18) and keep whatever is
 read twice. So whoever keeps one for long says so in a note beside the image, an empty file
-`IMAGE.held/PID.START.FD`, and whoever needs that image clones the mount behind this descriptor
+`IMAGE.held/PID.START.FD`, and whoever needs that image takes the mount behind this descriptor
 (Linux 6.15). On any doubt it is mounted anew: a note may be lost, stale or wrong without harm.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from lamina.fs import syscalls
 from lamina.fs.owner import Owner
 
 _IDENTITY = 1024 + 48  # where an EROFS image has its UUID (fs/erofs/erofs_fs.h)
+_ROOT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _BITS = 0xFFFFFFFFFFFFFFFF
 
 
-def taken(image: str) -> int | None:
-    """A mount of our own that shares the superblock of one that is lent; None if none is.
+def found(image: str) -> int | None:
+    """The root (O_PATH) of a mount of `image` that is lent; None if none is.
 
-    Notes of processes that are gone are taken away.
+    It can be part of an overlay as long as the lender lives (EINVAL then). Notes of processes
+    that are gone are taken away.
     """
     names = _names(image)
     if not names:
@@ -34,34 +35,60 @@ def taken(image: str) -> int | None:
         if lender is None or not number.isascii() or not number.isdigit():
             continue
         try:
-            fd = _clone(f"/proc/{lender.pid}/fd/{number}")
+            fd = os.open(f"/proc/{lender.pid}/fd/{number}", _ROOT)
         except OSError:
             _forget_dead(image, name)
             continue
-        # After the fact: then it was this very process whose descriptor was cloned.
-        if lender.alive() and _seen(fd) == wanted != 0:
+        # After the fact: then it was this very process whose descriptor was opened.
+        if _seen(fd) == wanted != 0 and lender.alive():
             return fd
         os.close(fd)
         _forget_dead(image, name)
     return None
 
 
-@contextmanager
-def lent(image: str, fd: int) -> Iterator[bool]:
-    """Lend the mount of `image` behind `fd` until the block ends; False if that is not possible."""
+def taken(image: str) -> int | None:
+    """A mount of our own that shares the superblock of one that is lent; None if none is."""
+    fd = found(image)
+    if fd is None:
+        return None
     try:
-        os.close(_clone(f"/proc/self/fd/{fd}"))
-        owner = Owner.this()
-        note = f"{_place(image)}/{owner.pid}.{owner.start}.{fd}"
-        _write(note)
-    except OSError:
-        yield False
-        return
-    try:
-        yield True
+        return _clone(fd)
+    except OSError:  # the lender ended meanwhile
+        return None
     finally:
+        os.close(fd)
+
+
+def is_possible(fd: int) -> bool:
+    """Whether this kernel lets others take the mount behind `fd`."""
+    try:
+        os.close(_clone(fd))
+    except OSError:
+        return False
+    return True
+
+
+class Lent:
+    """What a process lends: a note beside each image, until it is closed."""
+
+    def __init__(self) -> None:
+        self._owner = Owner.this()
+        self._notes: list[str] = []
+
+    def lend(self, image: str, fd: int) -> None:
+        """Let others take the mount of `image` behind `fd`, which stays open as long as this."""
+        note = f"{_place(image)}/{self._owner.pid}.{self._owner.start}.{fd}"
         with suppress(OSError):
-            os.unlink(note)
+            _write(note)
+            self._notes.append(note)
+
+    def close(self) -> None:
+        """Take the notes away; idempotent."""
+        for note in self._notes:
+            with suppress(OSError):
+                os.unlink(note)
+        self._notes.clear()
 
 
 def sweep(image: str) -> None:
@@ -99,8 +126,8 @@ def _forget_dead(image: str, name: str) -> None:
             os.unlink(f"{_place(image)}/{name}")
 
 
-def _clone(path: str) -> int:
-    return syscalls.open_tree(syscalls.AT_FDCWD, path, syscalls.OPEN_TREE_CLONE)
+def _clone(fd: int) -> int:
+    return syscalls.open_tree(fd, "", syscalls.OPEN_TREE_CLONE | syscalls.AT_EMPTY_PATH)
 
 
 def _seen(fd: int) -> int:

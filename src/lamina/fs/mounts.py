@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from lamina.errors import Denied, Invalid, NotFound, Unavailable, Unsupported
 from lamina.fs import detached, lending
@@ -97,27 +97,33 @@ class Kept:
     """
 
     def __init__(self) -> None:
-        self._images: set[detached.Image] = set()
-        self._stack = ExitStack()
+        self._mounts: dict[detached.Image, int] = {}
+        self._lent: lending.Lent | None = None
 
     def keep(self, plan: RootPlan) -> None:
         """Keep the images of `plan` too, as far as they are not kept yet."""
         for each in lowers(plan):
-            if not isinstance(each, Erofs) or image(each) in self._images:
+            if not isinstance(each, Erofs) or (one := image(each)) in self._mounts:
                 continue
-            self._images.add(image(each))
             try:
-                fd = detached.erofs(image(each))
+                fd = self._mounts[one] = detached.erofs(one)
             except OSError:
                 return  # whoever mounts the plan will hear why
-            self._stack.callback(os.close, fd)
-            if not self._stack.enter_context(lending.lent(image(each)[0], fd)):
-                return  # nor would it be possible with the others
+            if self._lent is None:
+                if not lending.is_possible(fd):
+                    self.close()
+                    return
+                self._lent = lending.Lent()
+            self._lent.lend(one[0], fd)
 
     def close(self) -> None:
         """Let go of all; idempotent. A mount that is in use stays as long as that."""
-        self._stack.close()
-        self._images.clear()
+        if self._lent is not None:
+            self._lent.close()
+            self._lent = None
+        for fd in self._mounts.values():
+            os.close(fd)
+        self._mounts.clear()
 
     def __enter__(self) -> Kept:
         return self
