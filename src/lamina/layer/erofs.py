@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import stat
 import struct
-from collections.abc import Iterable
 
 BLOCK = 512  # bytes
 NAME = 255  # bytes of a name at most
@@ -39,18 +38,15 @@ _FLAT, _INLINE, _CHUNKED = (1 | layout << 1 for layout in (0, 2, 4))
 _INDEXES = 0x20  # in the union of a file: chunk indexes, not bare addresses
 _INDEX = struct.Struct("<HHI")  # advice, device, block
 _HOLE = 0xFFFFFFFF
-_FILE = struct.Struct("<HHHHQIIIIqII16xHHI")  # an inode and its one chunk
+_FILE = struct.Struct("<HHHHQIIIIqII16xHHI24x")  # an inode, its one chunk, and up to a slot
+_DIRECTORY = stat.S_IFDIR >> 12
 _MOST_BITS = 31  # a chunk has at most 2 ** (9 + 31) bytes, which is what a layer may have
 
-_DIRENT = struct.Struct("<QHBx")
-_TYPES = {
-    stat.S_IFREG: 1,
-    stat.S_IFDIR: 2,
-    stat.S_IFCHR: 3,
-    stat.S_IFBLK: 4,
-    stat.S_IFIFO: 5,
-    stat.S_IFLNK: 7,
-}
+_DIRENT = "QHBx"  # number, where the name begins, type
+_DIRENT_SIZE = 12
+# By the bits of a mode above its twelve: pipe 5, character device 3, directory 2, block device 4,
+# file 1, link 7.
+_TYPES = (0, 5, 3, 0, 2, 0, 4, 0, 1, 0, 7)
 _SPACES = {"user": 1, "trusted": 4, "security": 6}
 _XATTR_HEADER = 12
 _XATTRS_ROOM = _XATTR_HEADER + 4 * 0xFFFE  # bytes that the inode's field can count
@@ -139,80 +135,97 @@ def image(root: Node, data_size: int) -> bytearray:
 
 
 class _Writer:
+    """Writes inodes as they get their numbers, and the names of directories behind them all."""
+
     def __init__(self, root: Node) -> None:
         self._root = root
-        self._end = _META * BLOCK + _FIRST * _SLOT  # of the inodes so far
-        self._order: list[Node] = []
-        # Of each directory: what is in it by name, sorted, itself and its parent included.
-        self._listings: dict[int, list[tuple[bytes, Node]]] = {}
+        self._out = bytearray(_META * BLOCK + _FIRST * _SLOT)
+        self._count = 0  # of the inodes so far
+        # Directories and long links, with their serial numbers: content of theirs lies behind.
+        self._late: list[tuple[Node, int]] = []
+        # Of each directory by its number: its content, how much of that counts, its links.
+        self._listings: dict[int, tuple[bytes, int, int]] = {}
 
     def write(self, data_size: int) -> bytearray:
-        self._place()
-        at = -(-self._end // BLOCK)
-        out = bytearray(at * BLOCK)
+        self._walk()
+        out = self._out
+        out += bytes(-len(out) % BLOCK)
+        at = len(out) // BLOCK
         behind: list[bytes] = []
-        for serial, node in enumerate(self._order, 1):
-            if node.size and not node.xattrs and node.chunks is None:
-                _put_file(out, node, serial)
-                continue
-            content, size, layout, links = b"", node.size, _CHUNKED, node.names
-            kind = stat.S_IFMT(node.mode)
-            if kind == stat.S_IFDIR:
-                names = self._listings[node.nid]
-                content, size = _listing(names)
-                layout, links = _FLAT, sum(1 for _, one in names if stat.S_ISDIR(one.mode))
-            elif kind == stat.S_IFLNK:
-                assert isinstance(node.inside, bytes)
-                size = len(node.inside)
-                layout = _INLINE if _is_inline(node) else _FLAT
-                content = node.inside
-            elif kind != stat.S_IFREG or not size:
-                layout = _FLAT
-            end = _put(out, node, serial, layout, size, at, links)
-            if layout == _INLINE:
-                out[end : end + size] = content
-            elif layout == _CHUNKED:
-                _put_chunks(out, node, end + 7 & ~7)
-            elif content:
-                behind.append(content + bytes(-len(content) % BLOCK))
-                at += len(behind[-1]) // BLOCK
+        for node, serial in self._late:
+            if isinstance(node.inside, bytes):
+                content, size, links = node.inside, len(node.inside), node.names
+            else:
+                content, size, links = self._listings[node.nid]
+            _put(out, node, serial, _FLAT, size, at, links)
+            behind.append(content + bytes(-len(content) % BLOCK))
+            at += len(behind[-1]) // BLOCK
         out += b"".join(behind)
-        _put_super(out, self._root.nid, len(self._order), data_size)
+        _put_super(out, self._root.nid, self._count, data_size)
         return out
 
-    def _place(self) -> None:
-        """Give every inode its number; directories before what is in them, the root first."""
-        self._number(self._root)
+    def _walk(self) -> None:
+        """Every inode in its turn; directories before what is in them, the root first."""
+        out, pack, times = self._out, _FILE.pack, _Times()
+        self._add(self._root)
         waiting = [(self._root, self._root)]
         for node, parent in waiting:
             assert isinstance(node.inside, dict)
-            names = [(b".", node), (b"..", parent)]
+            names = [(b".", node.nid, _DIRECTORY), (b"..", parent.nid, _DIRECTORY)]
             for name, child in node.inside.items():
-                names.append((name.encode("utf-8", "surrogateescape"), child))
-                if not child.nid:  # else another name of a file
-                    self._number(child)
-                    if stat.S_ISDIR(child.mode):
+                mode, size = child.mode, child.size
+                if child.nid:
+                    pass  # another name of a file
+                elif size and not child.xattrs and child.chunks is None:
+                    # What `_add` does, for nearly all of them.
+                    at = child.inside
+                    assert isinstance(at, int)
+                    child.nid = (len(out) - _META * BLOCK) // _SLOT
+                    self._count = serial = self._count + 1
+                    union = _INDEXES | max(0, (size - 1).bit_length() - _BITS)
+                    fields = (mode, 0, size, union, serial, *child.owner, *times[child.mtime])
+                    out += pack(_CHUNKED, 0, *fields, child.names, 0, 1, at >> _BITS)
+                else:
+                    self._add(child)
+                    if mode >> 12 == _DIRECTORY:
                         waiting.append((child, node))
-            names.sort(key=_name)
-            self._listings[node.nid] = names
+                names.append((name.encode("utf-8", "surrogateescape"), child.nid, mode >> 12))
+            names.sort()
+            links = [kind for _, _, kind in names].count(_DIRECTORY)
+            self._listings[node.nid] = (*_listing(names), links)
 
-    def _number(self, node: Node) -> None:
-        size = _INODE + len(node.xattrs)
+    def _add(self, node: Node) -> None:
+        """Give `node` its number, and write it unless that has to wait."""
+        out, size = self._out, _INODE + len(node.xattrs)
+        layout, inline = _FLAT, b""
         if node.size:
+            layout = _CHUNKED
             count = 1 if node.chunks is None else len(node.chunks.blocks)
             size = (size + 7 & ~7) + count * _INDEX.size
         elif stat.S_ISLNK(node.mode) and _is_inline(node):
             assert isinstance(node.inside, bytes)
-            size += len(node.inside)
-            if self._end % BLOCK + size > BLOCK:  # inline data lies in one block
-                self._end += -self._end % BLOCK
-        node.nid = (self._end - _META * BLOCK) // _SLOT
-        self._end += size + -size % _SLOT
-        self._order.append(node)
+            layout, inline = _INLINE, node.inside
+            size += len(inline)
+            if len(out) % BLOCK + size > BLOCK:  # inline data lies in one block
+                out += bytes(-len(out) % BLOCK)
+        node.nid = (len(out) - _META * BLOCK) // _SLOT
+        self._count += 1
+        out += bytes(size + -size % _SLOT)
+        if stat.S_ISDIR(node.mode) or (layout == _FLAT and isinstance(node.inside, bytes)):
+            self._late.append((node, self._count))
+            return
+        end = _put(out, node, self._count, layout, node.size or len(inline), 0, node.names)
+        if layout == _CHUNKED:
+            _put_chunks(out, node, end + 7 & ~7)
+        out[end : end + len(inline)] = inline
 
 
-def _name(pair: tuple[bytes, Node]) -> bytes:
-    return pair[0]
+class _Times(dict[int, tuple[int, int]]):
+    """Seconds and nanoseconds of nanoseconds."""
+
+    def __missing__(self, time: int) -> tuple[int, int]:
+        self[time] = parts = divmod(time, 1_000_000_000)
+        return parts
 
 
 def _is_inline(link: Node) -> bool:
@@ -256,18 +269,6 @@ def _put(
     return start + length
 
 
-def _put_file(out: bytearray, node: Node, serial: int) -> None:
-    """What `_put` and `_put_chunks` write for nearly all of the nodes, in one go."""
-    size, at, (uid, gid) = node.size, node.inside, node.owner
-    assert isinstance(at, int)
-    bits = max(0, (size - 1).bit_length() - _BITS)
-    seconds, nanoseconds = divmod(node.mtime, 1_000_000_000)
-    fields = (_CHUNKED, 0, node.mode, 0, size, _INDEXES | bits, serial, uid, gid)
-    times = (seconds, nanoseconds, node.names)
-    start = _META * BLOCK + node.nid * _SLOT
-    _FILE.pack_into(out, start, *fields, *times, 0, 1, at >> _BITS)
-
-
 def _put_chunks(out: bytearray, node: Node, at: int) -> None:
     if node.chunks is None:
         assert isinstance(node.inside, int)
@@ -278,31 +279,32 @@ def _put_chunks(out: bytearray, node: Node, at: int) -> None:
         at += _INDEX.size
 
 
-def _listing(names: Iterable[tuple[bytes, Node]]) -> tuple[bytes, int]:
+def _listing(names: list[tuple[bytes, int, int]]) -> tuple[bytes, int]:
     """The names of a directory block by block, and how many bytes of that count."""
+    used = len(names) * _DIRENT_SIZE + sum([len(name) for name, _, _ in names])
+    if used <= BLOCK:
+        return _listed(names), used
     blocks: list[bytes] = []
-    batch: list[tuple[bytes, Node]] = []
-    used = 0
-    for pair in names:
-        need = _DIRENT.size + len(pair[0])
+    begun = used = 0
+    for at, (name, _, _) in enumerate(names):
+        need = _DIRENT_SIZE + len(name)
         if used + need > BLOCK:
-            block = _listed(batch)
+            block = _listed(names[begun:at])
             blocks.append(block + bytes(BLOCK - len(block)))
-            batch, used = [], 0
-        batch.append(pair)
+            begun, used = at, 0
         used += need
-    blocks.append(_listed(batch))
+    blocks.append(_listed(names[begun:]))
     return b"".join(blocks), (len(blocks) - 1) * BLOCK + used
 
 
-def _listed(batch: list[tuple[bytes, Node]]) -> bytes:
-    parts = []
-    at = len(batch) * _DIRENT.size
-    for name, node in batch:
-        parts.append(_DIRENT.pack(node.nid, at, _TYPES[stat.S_IFMT(node.mode)]))
+def _listed(batch: list[tuple[bytes, int, int]]) -> bytes:
+    fields: list[int] = []
+    at = len(batch) * _DIRENT_SIZE
+    for name, nid, kind in batch:
+        fields += (nid, at, _TYPES[kind])
         at += len(name)
-    parts += [name for name, _ in batch]
-    return b"".join(parts)
+    names = b"".join([name for name, _, _ in batch])
+    return struct.pack("<" + _DIRENT * len(batch), *fields) + names
 
 
 def _put_super(out: bytearray, root: int, inodes: int, data_size: int) -> None:
