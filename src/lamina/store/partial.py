@@ -15,11 +15,13 @@ from typing import BinaryIO
 
 from lamina.fs.atomic import write_all
 from lamina.fs.faults import told
+from lamina.fs.syscalls import begin_writing
 from lamina.oci.digest import Digest
 from lamina.store.blobs import Blobs
 
 KEPT_NS = 24 * 3600 * 1_000_000_000  # since somebody last added to it
 DIRECTORY = "partial"
+_PIECE = 8 << 20  # bytes after which the kernel is asked to write
 
 
 class Partial:
@@ -36,6 +38,7 @@ class Partial:
         self._path = os.path.join(directory, f"{digest.algorithm}-{digest.encoded}")
         self._fd = -1
         self.size = 0  # bytes
+        self._unwritten = 0  # bytes, since the kernel was asked
 
     def __enter__(self) -> Partial:
         with told(self._place):
@@ -67,6 +70,10 @@ class Partial:
         with told(self._place):
             write_all(self._fd, data)
         self.size += len(data)
+        self._unwritten += len(data)
+        if self._unwritten >= _PIECE:
+            self._unwritten = 0
+            begin_writing(self._fd)  # while more comes: `commit` has to wait for the disk
         return len(data)
 
     def reader(self) -> BinaryIO:

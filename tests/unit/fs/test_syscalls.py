@@ -68,3 +68,15 @@ def test_a_clone_is_a_child_of_its_own_namespaces() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout == "5\n", done.stderr
+
+
+def test_to_begin_writing_changes_nothing_that_can_be_seen(tmp_path: Path) -> None:
+    with open(tmp_path / "file", "wb") as file:
+        file.write(b"content")
+        file.flush()
+        syscalls.begin_writing(file.fileno())
+    assert (tmp_path / "file").read_bytes() == b"content"
+    reading, writing = os.pipe()
+    syscalls.begin_writing(writing)  # what cannot be written so is let alone
+    os.close(reading)
+    os.close(writing)
