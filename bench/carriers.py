@@ -23,9 +23,9 @@ PROGRAM = "/bin/true"  # what every image has to run
 
 
 @contextmanager
-def place(root: Path) -> Iterator[Path]:
+def place(root: Path, prefix: str = "lamina-bench-") -> Iterator[Path]:
     """A directory to work in."""
-    path = Path(tempfile.mkdtemp(prefix="lamina-bench-", dir=root))
+    path = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
     try:
         yield path
     finally:
@@ -33,6 +33,21 @@ def place(root: Path) -> Iterator[Path]:
         for store in ("root", "podman/root"):
             subprocess.run(["umount", f"{path}/{store}/overlay"], check=False, capture_output=True)
         shutil.rmtree(path)
+
+
+@contextmanager
+def ext4(scratch: Path) -> Iterator[Path]:
+    """A new journaled ext4, mounted by loop in `scratch`; what is deleted in it is given back."""
+    file, there = scratch / "ext4", scratch / "m"  # podman takes no long paths
+    there.mkdir()
+    with file.open("wb") as out:
+        out.truncate(16 << 30)
+    subprocess.run(["mkfs.ext4", "-q", "-F", file], check=True)
+    subprocess.run(["mount", "-o", "loop,discard", file, there], check=True)
+    try:
+        yield there
+    finally:
+        subprocess.run(["umount", there], check=True)
 
 
 def _podman(at: Path) -> list[str]:

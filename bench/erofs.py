@@ -18,10 +18,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
+from bench.carriers import ext4
 from bench.workloads import large_files, node_modules
 
 TAKE = """
@@ -73,21 +73,6 @@ with mounts.opened(shelf.view(chain)) as root:
 """
 LAPS = ("ready", "read once", "read again")
 KINDS = ("erofs", "overlay")
-
-
-@contextmanager
-def ext4(scratch: Path) -> Iterator[Path]:
-    """A new journaled ext4, mounted by loop in `scratch`."""
-    file, place = scratch / "ext4", scratch / "mounted"
-    place.mkdir()
-    with file.open("wb") as out:
-        out.truncate(6 << 30)
-    subprocess.run(["mkfs.ext4", "-q", "-F", file], check=True)
-    subprocess.run(["mount", "-o", "loop", file, place], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
 
 
 def _round(blob: Path, where: Path) -> dict[str, list[tuple[float, float]]]:

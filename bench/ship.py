@@ -13,6 +13,7 @@ alone, and with umoci after it.
     push            what was pulled, whose compressed layer the tools may have kept
     push built      what was built here by COPY: a layer that nobody has compressed before
 
+They work in a new ext4 in memory, as a host has it on a disk, or where `--root` says.
 `--only` asks those whose title has WORDS in it: `--only "pull and run small"`.
 """
 
@@ -33,7 +34,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from bench.carriers import Action, floors, place, pulls, pushes, pushes_of_built, starts
+from bench.carriers import Action, ext4, floors, place, pulls, pushes, pushes_of_built, starts
 from bench.docker import daemon
 from bench.run import BUSYBOX
 from bench.serve import Server, lamina
@@ -151,7 +152,7 @@ def _table(title: str, found: dict[str, list[Cost]]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3, help="of each tool")
-    parser.add_argument("--root", type=Path, default=Path("/dev/shm"), help="where to work")
+    parser.add_argument("--root", type=Path, help="where to work")
     parser.add_argument("--only", default="", help="a part of the titles to ask")
     parser.add_argument("--no-docker", action="store_true", help="leave docker out")
     asked = parser.parse_args()
@@ -162,14 +163,21 @@ def main() -> int:
     if not titles:
         print(f'no title has "{asked.only}"', file=sys.stderr)
         return 1
-    with place(asked.root) as at, lamina(at) as server, ExitStack() as stack:
+    with ExitStack() as stack:
+        root = asked.root
+        if root is None:
+            root = stack.enter_context(place(Path("/dev/shm"), "lb-"))
+            if shutil.which("mkfs.ext4"):
+                root = stack.enter_context(ext4(root))
+        at = stack.enter_context(place(root))
+        server = stack.enter_context(lamina(at))
         docker: list[str] | None = None
         try:
             if not asked.no_docker:
                 docker = stack.enter_context(daemon(at))
         except OSError as error:
             print(f"# docker is left out: {error}")
-        here = Asked(asked.runs, asked.root, docker)
+        here = Asked(asked.runs, root, docker)
         images: dict[str, Image] = {}
         for question, size in titles:
             if size not in images:
@@ -181,7 +189,7 @@ def main() -> int:
                     print(f"# {question} {size} is left out: {error}")
                     continue
             here.answer(question, size, images[size])
-    print(f"# medians of {asked.runs}; in {asked.root}; load {os.getloadavg()[0]:.1f}")
+    print(f"# medians of {asked.runs}; in {asked.root or 'memory'}; load {os.getloadavg()[0]:.1f}")
     return 0
 
 
