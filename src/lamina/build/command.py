@@ -25,7 +25,7 @@ from lamina.build.graph import (
 from lamina.build.lower import SCRIPT_DIRECTORY
 from lamina.build.workshop import Trees, Workshop
 from lamina.errors import Invalid, NotFound
-from lamina.fs.mounts import Bind, Kept, Overlay, RootPlan, lowers, opened
+from lamina.fs.mounts import Bind, Kept, Overlay, RootPlan, lowers, opened, suited
 from lamina.fs.root import Root
 from lamina.oci.bundle import Rlimit
 from lamina.oci.config import RunConfig
@@ -116,16 +116,17 @@ class Commands:
             plan = planned(mounts)
             for text in plan.notices:
                 self.emit(Note(str(step.index), text))
+            root = suited(draft.plan, self.trees.graph.target.platform.architecture)
             if record is None:
-                status, created = self._execute(step, draft.plan, plan.bundle)
+                status, created = self._execute(step, root, plan.bundle)
             else:
                 watched, bounds = self._watched(mounts, op, stack)
                 other = planned(watched)
                 status, created = record.around(
-                    draft.plan,
+                    root,
                     self.workshop.spool,
-                    lambda root, is_watched: self._execute(
-                        step, root, other.bundle if is_watched else plan.bundle
+                    lambda on, is_watched: self._execute(
+                        step, on, other.bundle if is_watched else plan.bundle
                     ),
                     bounds,
                 )

@@ -32,6 +32,7 @@ def overlay(
     work: str | None,
     attributes: int = 0,
     *,
+    narrow: bool = False,
     attached: bool = False,
 ) -> int:
     """A new overlay mount, `lower` topmost first; caller closes. OSError as the kernel's.
@@ -42,11 +43,11 @@ def overlay(
     """
     if not attached:
         try:
-            return _overlay(lower, upper, work, attributes)
+            return _overlay(lower, upper, work, attributes, narrow=narrow)
         except OSError as error:
             if error.errno != errno.EINVAL or all(isinstance(path, str) for path in lower):
                 raise
-    return _aside(lambda: _overlay(lower, upper, work, attributes, attached=True))
+    return _aside(lambda: _overlay(lower, upper, work, attributes, narrow=narrow, attached=True))
 
 
 def _overlay(
@@ -55,6 +56,7 @@ def _overlay(
     work: str | None,
     attributes: int,
     *,
+    narrow: bool,
     attached: bool = False,
 ) -> int:
     """`overlay`; if `attached`, each image is mounted where it lies, in a namespace for that.
@@ -83,9 +85,10 @@ def _overlay(
         for key, value in _OVERLAY_OPTIONS:
             syscalls.fsconfig_string(context, key, value)
         # One device number for all files, where they come from several file systems: programs
-        # that stay on one would pass over every file of the others. Nothing of it is stored.
+        # that stay on one would pass over every file of the others. Nothing of it is stored. It
+        # takes inode numbers of 64 bits, by which old programs of 32 bits cannot stat a file.
         is_mixed = any(not isinstance(path, str) for path in lower)
-        syscalls.fsconfig_string(context, "xino", "on" if is_mixed else "off")
+        syscalls.fsconfig_string(context, "xino", "on" if is_mixed and not narrow else "off")
         syscalls.fsconfig_create(context)
         return syscalls.fsmount(context, attributes)
     finally:

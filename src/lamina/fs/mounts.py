@@ -13,11 +13,13 @@ from contextlib import contextmanager
 
 from lamina.errors import Denied, Invalid, NotFound, Unavailable, Unsupported
 from lamina.fs import detached, lending
-from lamina.values import dataclass
+from lamina.values import dataclass, replace
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from pathlib import Path
+
+_OF_32_BITS = ("386", "arm", "mips", "mipsle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Overlay:
     lower: tuple[Path | str | Erofs, ...]  # topmost first
     upper: Path | str | None = None
     work: Path | str | None = None  # empty, on the file system of `upper`
+    narrow: bool = False  # over images: inode numbers of 32 bits, but several device numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ def _mounted(plan: RootPlan, *, opening: bool = False) -> int:
     upper = None if plan.upper is None else os.fspath(plan.upper)
     work = None if plan.work is None else os.fspath(plan.work)
     try:
-        return detached.overlay(lower, upper, work)
+        return detached.overlay(lower, upper, work, narrow=plan.narrow)
     except OSError as error:
         raise _refusal(error, "mounting an overlay") from error
 
@@ -170,6 +173,13 @@ def _mounted(plan: RootPlan, *, opening: bool = False) -> int:
 def image(plan: Erofs) -> detached.Image:
     """An image as `fs.detached` takes it."""
     return os.path.abspath(plan.image), os.path.abspath(plan.data), plan.by_loop
+
+
+def suited(plan: RootPlan, architecture: str) -> RootPlan:
+    """`plan` as programs for `architecture`, by Go's name, can use it."""
+    if isinstance(plan, Overlay) and architecture in _OF_32_BITS:
+        return replace(plan, narrow=True)
+    return plan
 
 
 def lowers(plan: RootPlan) -> tuple[Path | str | Erofs, ...]:

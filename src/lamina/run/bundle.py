@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable
 
 from lamina.errors import Invalid
-from lamina.fs.mounts import RootPlan
+from lamina.fs.mounts import RootPlan, suited
 from lamina.late import json
 from lamina.oci import bundle as oci
 from lamina.oci.config import RunConfig
@@ -40,7 +40,8 @@ _OPPOSITES = (
 
 def root_of(ground: Ground, container: Container) -> RootPlan:
     """How to mount the container's tree, its writable layer on top."""
-    return ground.snapshotter().open_draft(container.draft_key).plan
+    plan = ground.snapshotter().open_draft(container.draft_key).plan
+    return suited(plan, container.platform.split("/")[1])
 
 
 def plan_of(

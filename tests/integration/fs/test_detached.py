@@ -57,6 +57,23 @@ def test_images_and_directories_lie_in_one_stack(
     assert mount_table(tmp_path) == before
 
 
+@pytest.mark.parametrize("narrow", [False, True])
+def test_inode_numbers_fit_in_32_bits_where_that_is_asked(tmp_path: Path, narrow: bool) -> None:
+    if (fault := erofs_fault(tmp_path)) is not None:
+        pytest.skip(f"EROFS does not work here: {fault}")
+    lower = layer(tmp_path / "0", "f", b"content", by_loop=False)
+    for name in ("upper", "work"):
+        (tmp_path / name).mkdir()
+    fd = detached.overlay([lower], str(tmp_path / "upper"), str(tmp_path / "work"), narrow=narrow)
+    try:
+        found, root = os.stat("f", dir_fd=fd), os.fstat(fd)
+        assert (found.st_ino < 1 << 32) == narrow
+        assert (found.st_dev == root.st_dev) != narrow
+        assert Path(f"/proc/self/fd/{fd}/f").read_bytes() == b"content"
+    finally:
+        os.close(fd)
+
+
 def test_an_image_that_is_none_is_refused_and_leaves_no_descriptor(tmp_path: Path) -> None:
     (tmp_path / "image").write_bytes(bytes(4096))
     (tmp_path / "data").write_bytes(bytes(512))
