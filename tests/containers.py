@@ -129,3 +129,17 @@ def box(name: str, lower: Path) -> Iterator[Box]:
 def host_root() -> RootPlan:
     """The host's own tree, read-only: for tests whose probe is a program of the host."""
     return Bind(Path("/"), read_only=True)
+
+
+def children() -> list[str]:
+    """Processes of ours that are still there, zombies included.
+
+    A thread that was joined may stay in the listing for a moment; its children, if it has any,
+    are then another thread's, so it is looked once more.
+    """
+    while True:
+        threads = sorted(Path("/proc/self/task").iterdir())
+        try:
+            return [pid for thread in threads for pid in (thread / "children").read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            continue

@@ -57,7 +57,7 @@ def test_a_working_directory_outside_the_root_is_refused(box: Box) -> None:
 
 def test_its_contract_holds_in_a_process_of_one_thread_too() -> None:
     """There it clones itself; those who run tests side by side have threads."""
-    suite = Path(__file__).parents[1] / "contract/test_runtimes.py"
+    suite = Path(__file__).parents[1] / "contract/runtimes"
     words = [sys.executable, "-m", "pytest", "-p", "no:xdist", str(suite)]
     words += ["-k", "native and not threads"]
     done = subprocess.run(words, capture_output=True, text=True)
