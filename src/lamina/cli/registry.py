@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from lamina.cli import units
@@ -135,6 +134,8 @@ def _in_words(reason: Reason) -> str:
     if reason.cause is Cause.TAG:
         return f'the tag "{reason.tag}" means it'
     if reason.cause is Cause.RECENT:
+        from datetime import UTC, datetime
+
         until = datetime.fromtimestamp((reason.until or 0) / 1e9, UTC)
         return f"it is new, until {until:%Y-%m-%d %H:%M:%S} UTC"
     if reason.cause is Cause.UNTAGGED:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from lamina import store
 from lamina.fs import lock
@@ -15,6 +14,10 @@ from lamina.fs.faults import told
 from lamina.fs.owner import Owner
 from lamina.oci.digest import Digest
 from lamina.registry.uploads import ALGORITHMS, FileUploads
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 
 class FileBlobs:

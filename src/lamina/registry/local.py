@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
 
 from lamina.oci import reference
 from lamina.oci.digest import Digest
@@ -20,6 +19,10 @@ from lamina.registry.metadata import Entry, Link
 from lamina.registry.repository import parse_digest
 from lamina.store import Store
 from lamina.store.reach import reach
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 _HUB = "docker.io/"
 

@@ -6,11 +6,16 @@ Each call is one transaction: all of it or none. Times are nanoseconds since 197
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol
 
 from lamina.oci.digest import Digest
 from lamina.registry.document import Document
 from lamina.values import dataclass, field
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +41,20 @@ class Links(Protocol):
 
     def link(self, name: str, digest: Digest, size: int, *, at: int) -> None:
         """Let `name` see the blob; if it does already, it counts as new."""
-        ...
 
     def blob(self, name: str, digest: Digest) -> Link | None: ...
 
     def renew(self, name: str, digest: Digest, *, at: int) -> bool:
         """Let a blob that `name` sees count as new; whether it still does see it."""
-        ...
 
     def mount(self, name: str, digest: Digest, sources: Sequence[str], *, at: int) -> int | None:
         """Let `name` see what the first of `sources` that has it sees; its size, None if none."""
-        ...
 
     def holders(self, digest: Digest) -> list[str]:
         """Every repository that may see the blob."""
-        ...
 
     def unlink(self, name: str, digest: Digest) -> bool:
         """Let `name` see the blob no more; whether it did."""
-        ...
 
 
 class Manifests(Protocol):
@@ -75,7 +75,6 @@ class Manifests(Protocol):
         MissingContent with `complete`, unless what it refers to is in the repository.
         `condition` gets each tag and what it meant before, and may raise to leave all as it was.
         """
-        ...
 
     def manifest(self, name: str, digest: Digest) -> Entry | None: ...
 
@@ -83,7 +82,6 @@ class Manifests(Protocol):
 
     def drop(self, name: str, digest: Digest) -> bool:
         """Take a manifest away, and every tag that means it; whether it was there."""
-        ...
 
     def untag(self, name: str, tag: str) -> bool: ...
 
@@ -93,21 +91,17 @@ class Listings(Protocol):
 
     def repositories(self, *, after: str, limit: int) -> list[str]:
         """Names in order of code points, of repositories that have a manifest."""
-        ...
 
     def tags(self, name: str, *, after: str, limit: int) -> list[str]:
         """Tags in case-insensitive order."""
-        ...
 
     def referrers(
         self, name: str, subject: Digest, *, artifact_type: str | None, after: str, limit: int
     ) -> list[tuple[Digest, str]]:
         """Manifests with that subject in order of digests, with their descriptors as JSON."""
-        ...
 
     def knows(self, name: str) -> bool:
         """Whether anything was ever pushed to `name` and is still there."""
-        ...
 
 
 @dataclass(slots=True)
@@ -143,17 +137,14 @@ class Collectable(Protocol):
 
     def names(self) -> list[str]:
         """Every repository, with manifests or with blobs only."""
-        ...
 
     def graph(self, name: str) -> Graph: ...
 
     def sweep(self, name: str, judge: Callable[[Graph], Dead]) -> Dead:
         """Take away what `judge` says of the repository as it then is; no push comes between."""
-        ...
 
     def uses(self, digest: Digest) -> int:
         """How many repositories have it, as a blob or as a manifest."""
-        ...
 
 
 class Metadata(Links, Manifests, Listings, Collectable, Protocol):
@@ -164,8 +155,6 @@ class Metadata(Links, Manifests, Listings, Collectable, Protocol):
 
         Only what the same thread was told can be compared.
         """
-        ...
 
     def close(self) -> None:
         """Close what the calling thread has open."""
-        ...

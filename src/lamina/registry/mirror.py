@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar, cast
 
 from lamina.errors import Denied, Error, NotFound, Unavailable
 from lamina.oci import reference as references
@@ -22,13 +21,14 @@ from lamina.registry.registry import Registry
 from lamina.registry.repository import parse_digest
 from lamina.values import dataclass, replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import BinaryIO, TypeVar
 
     from lamina.registry.blobs import Upload
     from lamina.remote.repository import Repository as Source
 
-T = TypeVar("T")
+    T = TypeVar("T")
 
 _REMEMBERED = 1000  # mirrors, and tags of each
 _CHUNK = 1 << 20  # bytes
@@ -313,4 +313,4 @@ def _whole(stream: BinaryIO) -> bytes:
 
 
 def as_stream(fetch: Fetch) -> BinaryIO:
-    return cast("BinaryIO", fetch)
+    return fetch  # type: ignore[return-value]  # it has what is asked of a stream

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.errors import Invalid
 from lamina.oci.digest import Digest
@@ -20,8 +19,10 @@ from lamina.registry.failures import (
 from lamina.registry.metadata import Entry, Link
 from lamina.registry.uploads import ALGORITHMS
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import BinaryIO
 
     from lamina.registry.blobs import Upload
     from lamina.registry.registry import Registry

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lamina.oci.digest import Digest
 from lamina.registry.document import Document
@@ -16,6 +15,7 @@ from lamina.registry.metadata import Dead, Entry, Graph, Link, Node
 from lamina.registry.schema import MIGRATIONS
 from lamina.store.database import Database
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     import sqlite3
 

@@ -8,7 +8,6 @@ requests; where it is not, the file is read again.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import threading
@@ -16,7 +15,6 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lamina import store
 from lamina.errors import NotFound
@@ -25,6 +23,7 @@ from lamina.fs.faults import told
 from lamina.oci.digest import Digest
 from lamina.registry.failures import NoUpload, UploadBusy, WrongDigest
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from hashlib import _Hash
 
@@ -148,6 +147,8 @@ class FileUpload:
 
     def _read(self, algorithm: str) -> _Hash:
         """The state of the hash after the bytes that are here."""
+        import hashlib
+
         hasher = hashlib.new(algorithm)
         at = 0
         while at < self.offset and (data := os.pread(self._fd, _CHUNK, at)):
@@ -215,6 +216,8 @@ def _is_still(path: str, fd: int) -> bool:
 
 
 def _check(name: str) -> str:
+    import hashlib
+
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 

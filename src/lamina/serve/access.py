@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from lamina.errors import Denied
 from lamina.serve.errors import Unauthorized
 from lamina.serve.request import NOBODY, Caller, Request
 from lamina.serve.rights import Action, Rights
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.serve.passwords import Passwords
     from lamina.serve.tokens import Issuer, Scope, Verifier

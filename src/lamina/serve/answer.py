@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.serve.request import Gone, Message, Receive, Send
+from lamina.serve.waits import in_thread, running
 from lamina.values import dataclass, field
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+    from typing import BinaryIO
+
     from lamina.registry.metadata import Entry, Link
 
 _CHUNK = 1 << 20  # bytes of a range sent at once
@@ -38,8 +41,13 @@ class Answer:
         start = {"type": "http.response.start", "status": self.status, "headers": self._raw()}
         return start, {"type": "http.response.body", "body": b"" if is_head else self.body}
 
-    async def send(self, send: Send, receive: Receive, *, is_head: bool) -> None:
-        """Give it to the client; Gone if that leaves in the middle. Closes `part`."""
+    async def send(
+        self, send: Send, receive: Receive, threads: ThreadPoolExecutor, *, is_head: bool
+    ) -> None:
+        """Give it to the client; Gone if that leaves in the middle. Closes `part`.
+
+        A `part` is read by `threads`.
+        """
         try:
             start, body = self.messages(is_head=is_head)
             await send(start)
@@ -49,7 +57,7 @@ class Answer:
             if self.path is not None:
                 await send({"type": "http.response.pathsend", "path": str(self.path)})
             elif self.part is not None:
-                await self._send_part(send, receive, self.part)
+                await self._send_part(send, receive, threads, self.part)
             else:
                 await send(body)
             self.sent = self.length
@@ -66,12 +74,14 @@ class Answer:
             found.append((b"content-length", b"%d" % self.length))
         return found
 
-    async def _send_part(self, send: Send, receive: Receive, part: BinaryIO) -> None:
+    async def _send_part(
+        self, send: Send, receive: Receive, threads: ThreadPoolExecutor, part: BinaryIO
+    ) -> None:
         # To send to a client that has left is no error, and would go on to the end.
-        gone = asyncio.ensure_future(_disconnected(receive))
+        gone = running().create_task(_disconnected(receive))
         try:
             while self.sent < self.length:
-                data = await asyncio.to_thread(part.read, min(self.length - self.sent, _CHUNK))
+                data = await in_thread(threads, part.read, min(self.length - self.sent, _CHUNK))
                 if gone.done():
                     raise Gone
                 if not data:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
-from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from lamina.errors import Corrupt, Error
 from lamina.fs import syscalls
@@ -31,14 +28,19 @@ from lamina.serve.metrics import Metrics
 from lamina.serve.request import Gone, Message, Receive, Request, Scope, Send
 from lamina.serve.rights import ALL, ANYBODY, Action, Rights, Rule
 from lamina.serve.telling import Teller
+from lamina.serve.waits import in_thread
 from lamina.values import replace
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
     from lamina.registry.mirror import Mirror, Mirrors
     from lamina.serve.old import Old
     from lamina.serve.web.site import Site
 
-T = TypeVar("T")
+    T = TypeVar("T")
+
 Handler = Callable[["App", Request, Endpoint], Awaitable[Answer]]
 
 _THREADS = 16  # for what waits for the disk
@@ -117,6 +119,8 @@ class App:
         self._rates = Rates(self.limits.rate, self.limits.burst)
         self.lanes = Lanes(idle=syscalls.give_back_heap)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="registry")
+        # What comes from a mirror is waited for as long as that takes.
+        self._readers = ThreadPoolExecutor(_THREADS, thread_name_prefix="readers")
         # Passwords are slow to judge: a flood of them must not keep blobs waiting.
         self._judges = ThreadPoolExecutor(_JUDGES, thread_name_prefix="passwords")
 
@@ -139,7 +143,7 @@ class App:
         version = self._memo.version() if self._memo is not None else None
         try:
             answer, failure = await self._answer(request)
-            await answer.send(send, receive, is_head=request.method == "HEAD")
+            await answer.send(send, receive, self._readers, is_head=request.method == "HEAD")
             if answer.lasts and self._memo is not None and request.endpoint is not None:
                 self._memo.keep(scope, answer, request.endpoint, version)
         except Gone:
@@ -177,6 +181,7 @@ class App:
         """Let go of the threads."""
         self._judges.shutdown(wait=True)
         self._threads.shutdown(wait=True)
+        self._readers.shutdown(wait=True)
         if self._site is not None:
             self._site.close()
         self.registry.close()
@@ -185,16 +190,14 @@ class App:
 
     async def in_thread(self, work: Callable[..., T], *values: object) -> T:
         """Do what may wait in a thread; what has begun ends, even if nobody waits any more."""
-        return await asyncio.shield(self.start_thread(work, *values))
+        return await self.start_thread(work, *values)
 
-    def start_thread(self, work: Callable[..., T], *values: object) -> Future[T]:
-        return asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *values))
+    def start_thread(self, work: Callable[..., T], *values: object) -> Awaitable[T]:
+        return in_thread(self._threads, work, *values)
 
     async def in_judge(self, work: Callable[..., T], *values: object) -> T:
         """As `in_thread`, for what takes long to compute."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._judges, partial(work, *values)
-        )
+        return await in_thread(self._judges, work, *values)
 
     def writable(self, name: str) -> Repository:
         """The repository, to be changed; ReadOnly."""

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lamina.registry import LocalRegistry, Registry, open_registry
 from lamina.serve.access import Access
@@ -17,6 +16,7 @@ from lamina.serve.metrics import Metrics
 from lamina.serve.rights import ALL, ANYBODY, LOGGED_IN, Rights, Rule
 from lamina.serve.settings import Settings
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.registry.mirror import Mirrors
     from lamina.serve.events import Webhook

@@ -8,20 +8,22 @@ for the others (`lamina.serve.server`).
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import os
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.machinery import PathFinder
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+from lamina.serve.loop import Loop
 from lamina.values import dataclass
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     import socket
+    from typing import Any
 
     from lamina.serve.server import TLS
 
@@ -30,6 +32,7 @@ _NAME = "granian._granian"
 BACKLOG = 1024
 HEADERS_PATIENCE = 30_000  # ms
 BUFFER = 512 << 10  # bytes of headers
+_PATIENCE = 1.0  # seconds for requests that are broken off
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def load() -> ModuleType | None:
 
 
 class Core:
-    """Serves an application in the running event loop; as granian's embedded `Server`."""
+    """Serves an application, in the thread that calls `run`."""
 
     def __init__(
         self, core: ModuleType, app: Any, sock: socket.socket, tls: TLS | None, grace: float
@@ -71,24 +74,46 @@ class Core:
         self._tls = tls
         self._grace = grace
         self._signal: Any = core.WorkerSignal()
-        self._stopped = asyncio.Event()
+        self._loop = Loop()
 
     def stop(self) -> None:
-        """Take no more requests, and let those under way end."""
-        self._stopped.set()
+        """Take no more requests, and let those under way end. In any thread."""
+        self._call(self._end)
 
-    async def serve(self) -> None:
-        """Serve until `stop`; TimeoutError if requests have not ended in time after it."""
-        loop = asyncio.get_running_loop()
-        ended = loop.create_future()
-        self._signal.add_cb(lambda: loop.call_soon_threadsafe(ended.set_result, None))
+    def run(
+        self,
+        *,
+        ready: Callable[[], None],
+        signals: Sequence[int] = (),
+        line: socket.socket | None = None,
+    ) -> None:
+        """Serve until `stop`, one of the signals, or the end of `line`."""
+        loop = self._loop
+        for number in signals:
+            loop.on_signal(number, self._end)
+        if line is not None:
+            loop.on_end(line.fileno(), self._end)
+        self._signal.add_cb(lambda: self._call(loop.stop))
         scheduler = self._core.CallbackScheduler(loop, None, None, None, None)
         scheduler._schedule_fn = Turns(self._app, loop).take
         worker = self._worker()  # which has to live as long as it serves
         worker.serve_async(scheduler, loop, self._signal)
-        await self._stopped.wait()
+        ready()
+        loop.run()
+
+    def _call(self, callback: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # it has ended already
+            self._loop.call_soon_threadsafe(callback)
+
+    def _end(self) -> None:
         self._signal.set()
-        await asyncio.wait_for(ended, self._grace)
+        self._loop.call_later(self._grace, self._break_off)
+
+    def _break_off(self) -> None:
+        """End requests that have not ended in time."""
+        for task in list(self._loop.tasks):
+            task.cancel()
+        self._loop.call_later(_PATIENCE, self._loop.stop)
 
     def _worker(self) -> Any:
         tls = self._tls
@@ -126,7 +151,7 @@ class Turns:
     What the application knows at once (`at_once`) is answered in turn; else a request is a task.
     """
 
-    def __init__(self, app: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, app: Any, loop: Loop) -> None:
         self._app = app
         self._loop = loop
         self._at_once: Callable[[Any], Any] = getattr(app, "at_once", lambda scope: None)

@@ -10,12 +10,13 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
 
 from lamina.values import dataclass, field
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     import queue
+    from typing import Any
 
 MEDIA_TYPE = "application/vnd.docker.distribution.events.v2+json"
 _BATCH = 100  # events of one envelope

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from lamina.oci import media_type as types
 from lamina.oci.distribution.endpoint import Endpoint
@@ -13,6 +12,7 @@ from lamina.serve.answer import Answer, of_bytes, of_json
 from lamina.serve.errors import BadPage
 from lamina.serve.request import Request
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.oci.digest import Digest
     from lamina.serve.app import App

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from lamina.errors import Error
 from lamina.serve.answer import Answer
 from lamina.serve.request import HEADERS_LIMIT, Message
 from lamina.values import dataclass
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.oci.distribution.endpoint import Endpoint
     from lamina.serve.request import Scope

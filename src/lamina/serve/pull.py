@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from lamina.oci import media_type as types
 from lamina.oci.digest import Digest
@@ -19,6 +18,7 @@ from lamina.registry.repository import Repository, parse_digest
 from lamina.serve.answer import Answer
 from lamina.serve.request import Request
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.oci.distribution.endpoint import Endpoint
     from lamina.registry.mirror import Mirror

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lamina.oci.digest import Digest
 from lamina.oci.distribution.endpoint import Endpoint, Kind, is_session
 from lamina.oci.distribution.range import parse_chunk, upload_range
@@ -22,6 +20,7 @@ from lamina.serve.errors import TooManyTags
 from lamina.serve.pull import OLD_TYPES, entity_tags
 from lamina.serve.request import Request
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.registry.blobs import Upload
     from lamina.registry.metadata import Link

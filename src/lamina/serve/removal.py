@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lamina.registry.repository import parse_digest
 from lamina.serve.answer import Answer
 from lamina.serve.request import Request
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.oci.distribution.endpoint import Endpoint
     from lamina.serve.app import App

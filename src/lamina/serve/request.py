@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 from lamina.errors import Invalid, Unavailable
 from lamina.registry.failures import TooLarge, WrongSize
+from lamina.serve.waits import timeout
 from lamina.values import dataclass
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from typing import Any
+
     from lamina.oci.distribution.endpoint import Endpoint
     from lamina.serve.tokens import Claims
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, "Any"]
+Message = MutableMapping[str, "Any"]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -141,7 +143,7 @@ class Request:
         """The body as it arrives; Gone if the client leaves, Slow if it makes us wait."""
         while True:
             try:
-                async with asyncio.timeout(self._patience):
+                async with timeout(self._patience):
                     message = await self._receive()
             except TimeoutError:
                 raise Slow("the rest of the body did not come in time") from None

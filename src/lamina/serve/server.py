@@ -5,7 +5,6 @@ granian binds ports itself and takes no port 0, so the socket is made here and h
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import logging
 import os
@@ -16,14 +15,18 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from lamina.errors import Denied, Invalid, Unavailable
 from lamina.fs import syscalls
 from lamina.values import dataclass
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any
+
+    from lamina.serve.core import Core
+    from lamina.serve.embedded import Embedded
 
 GRACE = 30.0  # seconds that requests under way have to end
 
@@ -125,30 +128,14 @@ def serve(
 
     Also until whoever holds the other end of `line` closes it.
     """
-
     check(tls)
-
-    async def run() -> None:
-        server = _server(app, sock, tls, grace)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, server.stop)
-        if line is not None:
-            loop.add_reader(line, _stop_at_end, loop, line, server)
-        task = asyncio.create_task(_until_stopped(server))
-        ready()
-        await task
-
     # While gc computes, a request would wait 5 ms each time that it lets go of the interpreter.
     sys.setswitchinterval(0.0005)
     # Pieces of large files, each read by another thread, would stay in as many heaps.
     syscalls.use_one_heap()
-    asyncio.run(run())
-
-
-def _stop_at_end(loop: asyncio.AbstractEventLoop, line: socket.socket, server: Any) -> None:
-    loop.remove_reader(line)  # nothing is ever said there: it has ended
-    server.stop()
+    _server(app, sock, tls, grace).run(
+        ready=ready, signals=(signal.SIGTERM, signal.SIGINT), line=line
+    )
 
 
 class Running:
@@ -173,7 +160,7 @@ class Running:
         self._sock = listen(address or Address("127.0.0.1", 0))
         self._place = self._sock.getsockname()
         self._started = threading.Event()
-        self._stop: Callable[[], None] = lambda: None
+        self._server: Any = None
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="serve", daemon=True)
         self._before = _foreign_threads()
@@ -204,7 +191,7 @@ class Running:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop()
+        self._server.stop()
         self._thread.join()
         self._sock.close()
         # granian's own threads end a little later, and panic if the interpreter is gone by then.
@@ -214,34 +201,12 @@ class Running:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            self._server = _server(self._app, self._sock, self._tls, self._grace)
+            self._server.run(ready=self._started.set)
         except BaseException as error:  # noqa: BLE001  # told to whoever waits for the start
             self._failure = error
         finally:
             self._started.set()
-
-    async def _serve(self) -> None:
-        server = _server(self._app, self._sock, self._tls, self._grace)
-        loop = asyncio.get_running_loop()
-
-        def stop() -> None:
-            try:
-                loop.call_soon_threadsafe(server.stop)
-            except RuntimeError:
-                pass  # it has ended by itself
-
-        self._stop = stop
-        task = asyncio.create_task(_until_stopped(server))
-        self._started.set()
-        await task
-
-
-async def _until_stopped(server: Any) -> None:
-    try:
-        await server.serve()
-    except TimeoutError:
-        # A request has not ended in time and breaks off; granian then misses a future of its own.
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
 
 
 def _foreign_threads() -> set[int]:
@@ -250,48 +215,15 @@ def _foreign_threads() -> set[int]:
     return {int(name) for name in os.listdir("/proc/self/task")} - ours
 
 
-def _server(app: Any, sock: socket.socket, tls: TLS | None, grace: float) -> Any:
-    """What serves `app`, by its coroutine `serve` until its `stop`."""
+def _server(app: Any, sock: socket.socket, tls: TLS | None, grace: float) -> Core | Embedded:
+    """What serves `app` when it is `run`."""
     from lamina.serve import core
 
+    loaded = core.load()
     # What goes wrong in a request is told by the application, and by nobody twice.
     logging.getLogger("_granian").setLevel(logging.CRITICAL)
-    loaded = core.load()
     if loaded is not None:
         return core.Core(loaded, app, sock, tls, grace)
-    return _embedded(app, sock, tls, grace)
+    from lamina.serve.embedded import Embedded
 
-
-def _embedded(app: Any, sock: socket.socket, tls: TLS | None, grace: float) -> Any:
-    """granian's own embedded server, for versions whose core is not known."""
-    from granian._granian import SocketHolder
-    from granian.constants import HTTPModes, Interfaces, SSLProtocols
-    from granian.http import HTTP1Settings
-    from granian.server.embed import Server
-
-    from lamina.serve.core import BACKLOG, BUFFER, HEADERS_PATIENCE
-
-    class Handed(Server):
-        """A server that listens at a socket which is there already."""
-
-        def _init_shared_socket(self) -> None:
-            self._ssp: Any = None
-            holder: Any = SocketHolder  # its stub knows no arguments
-            # granian closes what it is given.
-            self._shd = holder(os.dup(sock.fileno()), False, BACKLOG)
-
-    server: Any = Handed(
-        app,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.auto if tls else HTTPModes.http1,
-        websockets=False,
-        log_enabled=False,
-        backlog=BACKLOG,
-        backpressure=BACKLOG,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_PATIENCE, max_buffer_size=BUFFER),
-        ssl_cert=tls.certificate if tls else None,
-        ssl_key=tls.key if tls else None,
-        ssl_protocol_min=SSLProtocols.tls12,
-    )
-    server.workers_kill_timeout = grace
-    return server
+    return Embedded(app, sock, tls, grace)

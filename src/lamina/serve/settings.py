@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from lamina.errors import Invalid, NotFound, Unsupported
 from lamina.oci.distribution.endpoint import BadName, check_name
@@ -16,6 +15,10 @@ from lamina.serve.rights import Action, Rights, Rule
 from lamina.serve.server import TLS, Address
 from lamina.serve.table import BadSetting, Table
 from lamina.values import dataclass, field
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 _DAY = 24 * 3600.0
 MODES = ("none", "basic", "token")

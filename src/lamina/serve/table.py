@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from lamina.errors import Invalid
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class BadSetting(Invalid):

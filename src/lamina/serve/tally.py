@@ -10,7 +10,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Protocol
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 Key = tuple[str, ...]
 
@@ -26,11 +31,9 @@ class Tally(Protocol):
 
     def clear(self, key: Key) -> None:
         """Let what this process has counted of `key` be zero again."""
-        ...
 
     def all(self) -> Mapping[Key, float]:
         """All numbers as they are now, of all processes together."""
-        ...
 
 
 class Own:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from lamina.oci.distribution.endpoint import Endpoint, Kind
 from lamina.registry.metadata import Entry, Link
 
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.oci.digest import Digest
     from lamina.registry.document import Document

@@ -5,13 +5,13 @@ They stand in front of the registry as ASGI middleware; the registry behind them
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
 from lamina.oci.distribution.fault import Code, Fault, encode
+from lamina.serve.waits import sleep
 from lamina.values import dataclass
 
 Scope = MutableMapping[str, Any]
@@ -166,7 +166,7 @@ class Faults:
         async def act(scope: Scope, receive: Receive, send: Send, app: App) -> None:
             async def late(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    await asyncio.sleep(seconds)
+                    await sleep(seconds)
                 await send(message)
 
             await app(scope, receive, late)

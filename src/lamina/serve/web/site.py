@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from lamina.serve.answer import Answer, of_bytes
 from lamina.serve.errors import NotHere, Unauthorized, WrongMethod
 from lamina.serve.request import NOBODY, Gone, Receive, Request, Scope, Send
 from lamina.serve.rights import Action
+from lamina.serve.waits import in_thread
 from lamina.serve.web.ahead import Ahead
 from lamina.serve.web.links import Query
 from lamina.serve.web.looks import ENTRIES, Looks
@@ -73,7 +73,7 @@ class Site:
         self._looks = Looks(entries=entries)
         self._ahead = Ahead(shelf, entries)
         self._compared: Memo[Compared] = Memo()
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="pages")
+        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="pages")
 
     async def answer(self, request: Request, path: str, in_judge: InThread) -> Answer:
         """The page at `path`, which begins behind the place where the pages are."""
@@ -91,7 +91,7 @@ class Site:
     def close(self) -> None:
         """Let go of the threads."""
         self._ahead.close()
-        self._threads.shutdown(wait=True)
+        self.threads.shutdown(wait=True)
         self._shelf.close()
 
     async def _page(self, request: Request, path: str, in_judge: InThread) -> Answer:
@@ -147,8 +147,7 @@ class Site:
         return found
 
     async def _in_thread(self, work: Callable[..., Answer], *values: object) -> Answer:
-        loop = asyncio.get_running_loop()
-        return await asyncio.shield(loop.run_in_executor(self._threads, partial(work, *values)))
+        return await in_thread(self.threads, work, *values)
 
 
 class Alone:
@@ -184,7 +183,7 @@ class Alone:
         if request.has_body:
             answer.headers["connection"] = "close"
         try:
-            await answer.send(send, receive, is_head=request.method == "HEAD")
+            await answer.send(send, receive, self._site.threads, is_head=request.method == "HEAD")
         except Gone:
             pass
 
