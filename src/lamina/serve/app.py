@@ -163,17 +163,21 @@ class App:
         if scope["type"] != "http" or self._memo is None:
             return None
         began = time.perf_counter()
-        kept = self._memo.find(scope)
-        if kept is None:
-            return None
         request = Request(scope, _nothing)
-        request.endpoint = kept.endpoint
         try:
+            kept = self._memo.find(scope)
+            if kept is None:
+                return None
+            request.endpoint = kept.endpoint
             self._rates.take(request.client)
+            if kept.answer.pulled is not None:
+                self.tell("pull", request, kept.endpoint.name, *kept.answer.pulled)
         except TooMany:
             return None  # nothing was taken: it is found and told again
-        if kept.answer.pulled is not None:
-            self.tell("pull", request, kept.endpoint.name, *kept.answer.pulled)
+        except Exception as error:  # noqa: BLE001  # as in `_answer`
+            answer, failure = _unexpected(error)
+            self._ledger.account(request, answer, failure, time.perf_counter() - began)
+            return answer.messages(is_head=request.method == "HEAD")
         self._ledger.account(request, kept.answer, None, time.perf_counter() - began)
         return kept.start, kept.body
 
@@ -244,7 +248,7 @@ class App:
         except Gone:
             raise
         except Exception as error:  # noqa: BLE001  # the one place where all of them end
-            answer, failure = errors.unexpected(), f"{type(error).__name__}: {error}"
+            answer, failure = _unexpected(error)
         if self._mirrors is not None and (namespace := request.parameter("ns")):
             answer.headers["oci-namespace"] = namespace
         if self._warning is not None and request.endpoint is not None:
@@ -314,6 +318,11 @@ def _handler(kind: Kind, method: str) -> tuple[Handler, Action | None]:
     if found is None:
         raise WrongMethod(method, ", ".join(sorted(handlers)))
     return found
+
+
+def _unexpected(error: Exception) -> tuple[Answer, str]:
+    """The answer to a fault of ours, and what went wrong."""
+    return errors.unexpected(), f"{type(error).__name__}: {error}"
 
 
 async def _nothing() -> Message:

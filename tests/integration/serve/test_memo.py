@@ -253,3 +253,29 @@ def test_no_more_is_kept_than_there_is_room_for(tmp_path: Path) -> None:
 
     asyncio.run(ask())
     app.close()
+
+
+def test_a_fault_of_ours_in_giving_an_answer_again_is_told_and_logged(
+    tmp_path: Path, lines: list[dict[str, object]]
+) -> None:
+    registry = open_registry(tmp_path / "registry", complete=False)
+    pulls = 0
+
+    def listen(event: dict[str, object]) -> None:
+        nonlocal pulls
+        pulls += event["action"] == "pull"
+        if pulls == 2:
+            raise ValueError("what nobody thought of")
+
+    registry.repository(NAME).put_manifest(image(1), None, tags=["v1"])
+    app = App(registry, log=lines.append, listeners=[listen])
+    with Running(app) as server:
+        client = Client(server.url)
+        path = f"/v2/{NAME}/manifests/v1"
+        assert client("GET", path).status == 200
+        failed = client("GET", path)
+        assert (failed.status, failed.codes) == (500, ["UNKNOWN"])
+        assert client("GET", path).status == 200
+    app.close()
+    errors = [line["error"] for line in lines if line["status"] == 500]
+    assert errors == ["ValueError: what nobody thought of"]
