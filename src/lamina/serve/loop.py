@@ -226,8 +226,11 @@ class Loop:
                     os.write(self._wake, b"\0")
 
     def _woken(self) -> None:
-        self._is_rung = False  # first: what comes from now on may ring once too often
-        for number in set(os.read(self._wakes, _MOST)) & self._signals.keys():
+        numbers = set(os.read(self._wakes, _MOST))
+        # Not before: else what rings in between is read too, and nobody rings any more. What came
+        # until now is called in this turn.
+        self._is_rung = False
+        for number in numbers & self._signals.keys():
             self._signals[number]()
 
 

@@ -200,3 +200,34 @@ def test_the_same_waits_work_in_asyncio() -> None:
             return await job + await job
 
         assert asyncio.run(main()) == 6
+
+
+def test_no_wake_up_is_lost_among_many() -> None:
+    loop = Loop()
+    heard: list[bool] = []
+
+    def ring() -> None:
+        called = threading.Semaphore(0)
+        for _ in range(2000):
+            for _ in range(5):  # some while the loop reads the first
+                loop.call_soon_threadsafe(called.release)
+            if not all(called.acquire(timeout=10) for _ in range(5)):
+                break
+        else:
+            heard.append(True)
+
+    def wait(threads: list[threading.Thread]) -> None:
+        for thread in threads:
+            thread.join()
+        loop.call_soon_threadsafe(loop.stop)
+
+    ringing = [threading.Thread(target=ring) for _ in range(3)]
+    for thread in ringing:
+        thread.start()
+    waiting = threading.Thread(target=wait, args=(ringing,))
+    waiting.start()
+    overdue = loop.call_later(30, loop.stop)
+    loop.run()
+    overdue.cancel()
+    waiting.join()
+    assert heard == [True] * 3
