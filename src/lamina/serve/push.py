@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lamina.fs import syscalls
 from lamina.oci.digest import Digest
 from lamina.oci.distribution.endpoint import Endpoint, Kind, is_session
 from lamina.oci.distribution.range import parse_chunk, upload_range
@@ -221,6 +222,9 @@ async def _receive(app: App, request: Request, upload: Upload) -> None:
             await job
         if batch:
             await app.in_thread(upload.append, batch)
+        if request.received > _BATCH:
+            batch.clear()
+            await app.in_thread(syscalls.give_back_heap)
 
 
 async def _finish(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lamina.errors import Denied, Invalid, Unavailable
 from lamina.fs import syscalls
+from lamina.serve import core
 from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
@@ -133,6 +134,7 @@ def serve(
     sys.setswitchinterval(0.0005)
     # Pieces of large files, each read by another thread, would stay in as many heaps.
     syscalls.use_one_heap()
+    core.be_thrifty()
     _server(app, sock, tls, grace).run(
         ready=ready, signals=(signal.SIGTERM, signal.SIGINT), line=line
     )
@@ -217,8 +219,6 @@ def _foreign_threads() -> set[int]:
 
 def _server(app: Any, sock: socket.socket, tls: TLS | None, grace: float) -> Core | Embedded:
     """What serves `app` when it is `run`."""
-    from lamina.serve import core
-
     loaded = core.load()
     # What goes wrong in a request is told by the application, and by nobody twice.
     logging.getLogger("_granian").setLevel(logging.CRITICAL)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import socket
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -52,3 +57,35 @@ def test_who_leaves_early_leaves_the_lane(tmp_path: Path) -> None:
             client("HEAD", "/healthz")
     app.close()
     assert app.lanes.free == LANES
+
+
+def test_what_large_blobs_took_is_given_back(tmp_path: Path) -> None:
+    config = tmp_path / "serve.toml"
+    config.write_text('[server]\naddress = "127.0.0.1:0"\naccess-log = false\n')
+    with subprocess.Popen(
+        [sys.executable, "-m", "lamina", "serve", "--root", tmp_path, "--config", config],
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            client = Client(f"http://{json.loads(process.stderr.readline())['address']}")
+            client.upload(NAME, bytes(1000))
+            client("GET", f"/v2/{NAME}/blobs/{client.upload(NAME, bytes(100_000))}")
+            before = _anonymous(process.pid)
+            digest = client.upload(NAME, os.urandom(100 << 20))
+            for _ in range(2):
+                assert len(client("GET", f"/v2/{NAME}/blobs/{digest}").body) == 100 << 20
+            for _ in range(50):  # without a request: that it is idle is enough
+                if _anonymous(process.pid) <= before + 4096:
+                    break
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.1)
+            assert _anonymous(process.pid) <= before + 4096
+        finally:
+            process.terminate()
+
+
+def _anonymous(pid: int) -> int:
+    """KiB of a process's own memory that is there."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"RssAnon:\s+(\d+)", text)[0])
