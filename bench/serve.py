@@ -70,9 +70,16 @@ class Server:
 
     def memory(self) -> float:
         """MiB that the server and its children hold."""
+        return self._sum("status", "VmRSS")
+
+    def share(self) -> float:
+        """MiB, where a page that several processes have counts once for all of them."""
+        return self._sum("smaps_rollup", "Pss")
+
+    def _sum(self, file: str, field: str) -> float:
         pids = [self.pid, *_children(self.pid)]
-        fields = [Path(f"/proc/{pid}/status").read_text() for pid in pids]
-        return sum(int(re.findall(r"VmRSS:\s+(\d+)", text)[0]) for text in fields) / 1024
+        fields = [Path(f"/proc/{pid}/{file}").read_text() for pid in pids]
+        return sum(int(re.findall(rf"{field}:\s+(\d+)", text)[0]) for text in fields) / 1024
 
 
 def _children(pid: int) -> list[int]:
@@ -256,6 +263,17 @@ def measure(servers: list[Server], runs: int, seconds: int, place: Path) -> None
         _table(title, unit, {one.name: [ask(one)] for one in servers}, more=False)
 
 
+def _workers(place: Path, seconds: int) -> None:
+    """What more processes take, each of them having answered."""
+    for count in (1, 2, 4):
+        own = place / f"workers-{count}"
+        own.mkdir()
+        with lamina(own, count) as server:
+            _rate(server, "/v2/", seconds)
+            title = f"memory, shared, {count} workers"
+            _table(title, "MiB", {"lamina": [server.share()]}, more=False)
+
+
 def _large(servers: list[Server], runs: int, place: Path) -> None:
     blob = place / "large"
     block = os.urandom(1 << 24)
@@ -308,6 +326,7 @@ def main() -> int:
             else:
                 print(f"# {name} is left out: it is not here")
         measure(servers, asked.runs, asked.seconds, place)
+        _workers(place, asked.seconds)
         print(f"# medians of {asked.runs}; in {asked.root}; load {os.getloadavg()[0]:.1f}")
     return 0
 
