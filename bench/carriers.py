@@ -23,7 +23,7 @@ PROGRAM = "/bin/true"  # what every image has to run
 
 
 @contextmanager
-def place(root: Path, prefix: str = "lamina-bench-") -> Iterator[Path]:
+def place(root: Path, prefix: str = "b-") -> Iterator[Path]:
     """A directory to work in."""
     path = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
     try:
@@ -84,6 +84,7 @@ def pulls(docker: list[str] | None) -> dict[str, Action]:
 def _afresh(docker: list[str], name: str) -> list[str]:
     """The words that pull, now that the daemon has forgotten the image."""
     subprocess.run([*docker, "image", "rm", "-f", name], capture_output=True, check=False)
+    os.sync()
     return [*docker, "pull", "-q", name]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 
 from lamina.fs import lending, syscalls
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # Each may be on by default in a kernel's configuration, and would store in an upper directory
 # what a reader of that directory alone cannot follow.
 _OVERLAY_OPTIONS = (
+    ("source", "overlay"),  # what df shows, as in docker's containers
     ("redirect_dir", "off"),
     ("metacopy", "off"),
     ("index", "off"),
@@ -33,21 +35,28 @@ def overlay(
     attributes: int = 0,
     *,
     narrow: bool = False,
+    volatile: bool = False,
     attached: bool = False,
 ) -> int:
     """A new overlay mount, `lower` topmost first; caller closes. OSError as the kernel's.
 
-    Before Linux 6.15 what lies below an overlay has to
-    be attached somewhere: so it is for a moment, in a namespace of its own, if there is no other
-    way or `attached` says so.
+    `narrow`: inode numbers of 32 bits. `volatile`: nothing is synced, not even when asked for or
+    at the end. Before Linux 6.15 what lies below an overlay has to be attached somewhere: so it is
+    for a moment, in a namespace of its own, if there is no other way or `attached` says so.
     """
+
+    def mount(attached: bool) -> int:
+        return _overlay(
+            lower, upper, work, attributes, narrow=narrow, volatile=volatile, attached=attached
+        )
+
     if not attached:
         try:
-            return _overlay(lower, upper, work, attributes, narrow=narrow)
+            return mount(False)
         except OSError as error:
             if error.errno != errno.EINVAL or all(isinstance(path, str) for path in lower):
                 raise
-    return _aside(lambda: _overlay(lower, upper, work, attributes, narrow=narrow, attached=True))
+    return _aside(lambda: mount(True))
 
 
 def _overlay(
@@ -57,7 +66,8 @@ def _overlay(
     attributes: int,
     *,
     narrow: bool,
-    attached: bool = False,
+    volatile: bool,
+    attached: bool,
 ) -> int:
     """`overlay`; if `attached`, each image is mounted where it lies, in a namespace for that.
 
@@ -82,6 +92,9 @@ def _overlay(
             syscalls.fsconfig_string(context, "upperdir", names[upper])
         if work is not None:
             syscalls.fsconfig_string(context, "workdir", names[work])
+        if volatile and work is not None:
+            _forget_volatile(held[work])
+            syscalls.fsconfig_flag(context, "volatile")
         for key, value in _OVERLAY_OPTIONS:
             syscalls.fsconfig_string(context, key, value)
         # One device number for all files, where they come from several file systems: programs
@@ -94,6 +107,19 @@ def _overlay(
     finally:
         for fd in (context, *held.values()):
             os.close(fd)
+
+
+def _forget_volatile(work: int) -> None:
+    """Take away the mark by which the kernel refuses to mount again what was volatile once.
+
+    It means that something may be lost. Whoever says `volatile` does not mind.
+    """
+    place = "work/incompat/volatile"
+    with suppress(FileNotFoundError):
+        os.unlink(f"{place}/dirty", dir_fd=work)
+    for name in (place, os.path.dirname(place)):
+        with suppress(FileNotFoundError):
+            os.rmdir(name, dir_fd=work)
 
 
 def _aside(call: Callable[[], int]) -> int:

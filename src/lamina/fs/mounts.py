@@ -39,6 +39,7 @@ class Overlay:
     upper: Path | str | None = None
     work: Path | str | None = None  # empty, on the file system of `upper`
     narrow: bool = False  # over images: inode numbers of 32 bits, but several device numbers
+    volatile: bool = False  # what is written may be lost in a crash of the machine: no sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def _mounted(plan: RootPlan, *, opening: bool = False) -> int:
     upper = None if plan.upper is None else os.fspath(plan.upper)
     work = None if plan.work is None else os.fspath(plan.work)
     try:
-        return detached.overlay(lower, upper, work, narrow=plan.narrow)
+        return detached.overlay(lower, upper, work, narrow=plan.narrow, volatile=plan.volatile)
     except OSError as error:
         raise _refusal(error, "mounting an overlay") from error
 
@@ -173,6 +174,16 @@ def _mounted(plan: RootPlan, *, opening: bool = False) -> int:
 def image(plan: Erofs) -> detached.Image:
     """An image as `fs.detached` takes it."""
     return os.path.abspath(plan.image), os.path.abspath(plan.data), plan.by_loop
+
+
+def readable(plan: RootPlan) -> RootPlan:
+    """The same tree without a writer: a second one on the same directory is not defined.
+
+    To unmount it syncs nothing, where the end of a writable overlay syncs the whole file system.
+    """
+    if isinstance(plan, Overlay) and plan.upper is not None:
+        return Overlay((plan.upper, *plan.lower))
+    return plan
 
 
 def suited(plan: RootPlan, architecture: str) -> RootPlan:

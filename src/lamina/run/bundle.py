@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable
 
 from lamina.errors import Invalid
-from lamina.fs.mounts import RootPlan, suited
+from lamina.fs.mounts import Overlay, RootPlan, suited
 from lamina.late import json
 from lamina.oci import bundle as oci
 from lamina.oci.config import RunConfig
@@ -20,6 +20,7 @@ from lamina.run.options import Options
 from lamina.runtime import command
 from lamina.runtime.accounts import read_accounts
 from lamina.runtime.host import check_rights, look
+from lamina.values import replace
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ _OPPOSITES = (
 def root_of(ground: Ground, container: Container) -> RootPlan:
     """How to mount the container's tree, its writable layer on top."""
     plan = ground.snapshotter().open_draft(container.draft_key).plan
+    if isinstance(plan, Overlay):
+        plan = replace(plan, volatile=container.options.remove)
     return suited(plan, container.platform.split("/")[1])
 
 

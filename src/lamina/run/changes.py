@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lamina.fs.mounts import Overlay, RootPlan, opened
+from lamina.fs.mounts import opened, readable
 from lamina.fs.root import Root
 from lamina.layer.changes import Change, Kind
 from lamina.layer.entry import DIR, Entry
@@ -104,12 +104,5 @@ def export(ground: Ground, container: Container, out: BinaryIO) -> None:
 def merged(ground: Ground, container: Container) -> Iterator[int]:
     """The container's tree to read, by a descriptor, while it may be running."""
     draft = ground.snapshotter().open_draft(container.draft_key)
-    with opened(_readable(draft.plan)) as fd:
+    with opened(readable(draft.plan)) as fd:
         yield fd
-
-
-def _readable(plan: RootPlan) -> RootPlan:
-    """The same tree without a writer: a second one on the same directory is not defined."""
-    if isinstance(plan, Overlay) and plan.upper is not None:
-        return Overlay((plan.upper, *plan.lower))
-    return plan

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable
 
 from lamina.errors import NotFound
-from lamina.fs.mounts import RootPlan, opened
+from lamina.fs.mounts import RootPlan, opened, readable
 from lamina.fs.root import Root
 from lamina.oci.bundle import User
 from lamina.values import dataclass
@@ -126,7 +126,7 @@ class Accounts:
 
 def read_accounts(plan: RootPlan) -> Accounts:
     """The accounts of the tree that `plan` mounts; a file that is missing is empty."""
-    with opened(plan) as fd:
+    with opened(readable(plan)) as fd:
         return read_accounts_at(fd)
 
 

@@ -43,7 +43,7 @@ def plan_words(plan: RootPlan) -> tuple[Any, ...]:
     lower = [
         image(each) if isinstance(each, Erofs) else os.path.abspath(each) for each in plan.lower
     ]
-    return ("overlay", lower, upper, work, plan.narrow)
+    return ("overlay", lower, upper, work, plan.narrow, plan.volatile)
 
 
 def source_words(source: Source) -> tuple[Any, ...]:

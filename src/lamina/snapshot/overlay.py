@@ -99,7 +99,8 @@ class OverlaySnapshotter(Shelved):
             return Bind(tree)
         # A commit that was killed half way has taken it away already.
         os.makedirs(work, mode=0o700, exist_ok=True)
-        return Overlay(self._lower(parent), tree, work)
+        # What is made anew after a crash need not be synced; see `Snapshotter.settle`.
+        return Overlay(self._lower(parent), tree, work, volatile=True)
 
     def _strip(self, directory: str) -> None:
         try:

@@ -52,6 +52,12 @@ def test_a_container_that_did_not_start_can_be_started_again_or_removed(box: Box
         box.ground.ledger.container(container.id)
 
 
+def test_only_what_is_thrown_away_at_its_end_is_never_synced(box: Box) -> None:
+    look = ("grep", "-c", "^overlay / overlay .*volatile", "/proc/self/mounts")
+    assert box.run(*look) == (0, "1\n")
+    assert box.look(box.create(*look)) == (1, "0\n")
+
+
 def test_user_directory_variables_and_hosts_are_as_asked(box: Box) -> None:
     status, text = box.run(
         "sh",

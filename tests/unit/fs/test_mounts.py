@@ -10,7 +10,16 @@ import pytest
 
 from lamina.errors import Invalid, NotFound
 from lamina.fs import syscalls
-from lamina.fs.mounts import Bind, MountDenied, Overlay, attach, opened, reduced
+from lamina.fs.mounts import (
+    Bind,
+    MountDenied,
+    MountUnsupported,
+    Overlay,
+    attach,
+    opened,
+    readable,
+    reduced,
+)
 from mount_table import mount_table
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
@@ -56,6 +65,29 @@ def test_an_overlay_shows_the_topmost_first_and_writes_above(tmp_path: Path) -> 
     assert sorted(os.listdir(upper)) == ["below", "new"]
     assert stat.S_ISCHR((upper / "below").lstat().st_mode)
     assert (bottom / "below").exists()
+
+
+@ROOT
+def test_a_volatile_overlay_can_be_mounted_again(tmp_path: Path) -> None:
+    """The kernel would refuse it: something may be lost, which whoever says so does not mind."""
+    top, bottom, upper, work = _trees(tmp_path)
+    for name in ("one", "two"):
+        with opened(Overlay((top, bottom), upper, work, volatile=True)) as fd:
+            assert _writes(fd, name)
+    with pytest.raises(MountUnsupported), opened(Overlay((top, bottom), upper, work)):
+        pass
+    assert sorted(os.listdir(upper)) == ["one", "two"]
+
+
+@ROOT
+def test_what_is_readable_shows_what_was_written(tmp_path: Path) -> None:
+    top, bottom, upper, work = _trees(tmp_path)
+    plan = Overlay((top, bottom), upper, work)
+    (upper / "new").write_text("upper")
+    with opened(readable(plan)) as fd:
+        assert (_read(fd, "new"), _read(fd, "both")) == ("upper", "top")
+        assert not _writes(fd, "other")
+    assert readable(Bind(top)) == Bind(top)
 
 
 @ROOT

@@ -21,7 +21,8 @@ _SAFE = syscalls.RESOLVE_IN_ROOT
 def open_root(plan: tuple[Any, ...], *, with_devices: bool) -> int:
     """The detached mount of a plan, which `launch.plan_words` has spelled.
 
-    ("overlay", lower, upper, work, narrow), ("bind", path, read_only) or ("erofs", image).
+    ("overlay", lower, upper, work, narrow, volatile), ("bind", path, read_only) or
+    ("erofs", image).
 
     Device nodes in it work only `with_devices`: otherwise a node that the container makes, or
     that its image brings, opens nothing, whatever control groups there are.
@@ -29,8 +30,10 @@ def open_root(plan: tuple[Any, ...], *, with_devices: bool) -> int:
     attributes = 0 if with_devices else syscalls.MOUNT_ATTR_NODEV
     try:
         if plan[0] == "overlay":
-            _, lower, upper, work, narrow = plan
-            return detached.overlay(lower, upper, work, attributes, narrow=narrow)
+            _, lower, upper, work, narrow, volatile = plan
+            return detached.overlay(
+                lower, upper, work, attributes, narrow=narrow, volatile=volatile
+            )
         if plan[0] == "erofs":
             return detached.erofs(plan[1], attributes)
         fd = detached.clone(plan[1])
