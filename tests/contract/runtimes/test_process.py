@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import containers
+import descriptors
 from containers import Box
 from lamina.oci.bundle import Rlimit
 from lamina.runtime import command, host
@@ -42,13 +43,13 @@ def test_a_start_can_be_made_ready_before_it_is_known_what_to_start(box: Box) ->
 
 
 def test_what_was_made_ready_in_vain_leaves_nothing(box: Box) -> None:
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = descriptors.opened()
     waiting = box.runtime.ready(Stdio())
     assert len(containers.children()) <= 1
     waiting.dismiss()
     waiting.dismiss()
     assert not containers.children()
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert descriptors.opened() == before
 
 
 def test_a_signal_s_status_is_128_and_its_number(box: Box) -> None:

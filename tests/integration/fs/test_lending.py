@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import descriptors
 from lamina.fs import detached, lending, mounts
 from lamina.fs.owner import Owner
 from lamina.layer.erofs import Node, image
@@ -163,11 +164,11 @@ def test_a_note_that_is_wrong_does_no_harm(layer: mounts.Erofs, tmp_path: Path) 
 def test_nothing_is_lent_where_notes_cannot_be_left(layer: mounts.Erofs) -> None:
     os.rmdir(f"{layer.image}.held")
     Path(f"{layer.image}.held").write_bytes(b"")
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors.opened()
     with mounts.Kept() as kept:
         kept.keep(layer)
         device(layer)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors.opened() == before
 
 
 def test_an_image_that_cannot_be_mounted_is_no_matter_for_who_keeps_it(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -144,7 +145,10 @@ def test_a_killed_worker_costs_its_own_requests_only(served: Served) -> None:
     with ThreadPoolExecutor(4) as pool:
         jobs = [pool.submit(push, number) for number in range(4)]
         try:
-            for _ in range(3):
+            for round in range(3):
+                until = time.monotonic() + 30
+                while len(kept) <= 4 * round and time.monotonic() < until:
+                    stopped.wait(0.01)
                 served.ended.clear()
                 os.kill(served.workers()[-1], signal.SIGKILL)
                 assert served.ended.wait(30)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=[extract.MANY, 0], ids=["alone", "with a mate"])
-def lay(root: Path, request: pytest.FixtureRequest) -> Callable[..., Applied]:
+def lay(root: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Applied]]:
     """Applies layers to `root`, and checks that nothing beside it changed."""
 
     def lay(*members: Member, blob: bytes | None = None, **options: object) -> Applied:
@@ -41,4 +42,6 @@ def lay(root: Path, request: pytest.FixtureRequest) -> Callable[..., Applied]:
             assert os.listdir(root.parent / "outside") == ["victim"]
             assert stat.S_IMODE((root.parent / "outside").stat().st_mode) == 0o755
 
-    return lay
+    gc.disable()  # it would close what earlier tests have left open, in the middle
+    yield lay
+    gc.enable()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import descriptors
 from lamina.snapshot import disk
 
 
@@ -47,7 +48,7 @@ def test_a_file_linked_from_outside_the_tree_is_copied(tmp_path: Path) -> None:
 
 def test_no_descriptor_stays_open(tmp_path: Path) -> None:
     source = tree(tmp_path / "source")
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors.opened()
     for number in range(3):
         target = tmp_path / str(number)
         target.mkdir()
@@ -56,7 +57,7 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
     (tmp_path / "full" / "a").mkdir(parents=True)
     with pytest.raises(FileExistsError):
         disk.copy_tree(str(source), str(tmp_path / "full"))
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors.opened() == before
 
 
 def test_a_file_of_two_names_takes_its_room_once(tmp_path: Path) -> None:
