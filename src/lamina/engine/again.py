@@ -6,7 +6,7 @@ all that it depended on: how the files look, what the images' names mean, which 
 at which place. While all of that is as it was, the answer is what the whole build would say, and
 this is found out with little more than the store's database. Whatever is in doubt is not kept.
 
-    build-answer   a directory and a command line -> the answer, and what it rests on
+    build-answer   a directory and a command line, hashed -> the answer, and what it rests on
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ class Question:
     line: str
     circumstances: str
 
+    @property
+    def key(self) -> str:
+        """What it is kept under: a digest, for build arguments may be secrets."""
+        return Digest.of(os.fsencode(self.line)).encoded
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -59,7 +64,7 @@ def recall(directory: str, question: Question) -> Answer | None:
         return None
     store = Store(directory)
     try:
-        data = store.records.get(KIND, question.line)
+        data = store.records.get(KIND, question.key)
         kept = _Kept.decode(data) if data is not None else None
         if kept is not None and kept.holds(store, question.circumstances):
             _report(store, kept)
@@ -72,7 +77,10 @@ def recall(directory: str, question: Question) -> Answer | None:
 
 
 def keep(store: Store, question: Question, basis: Basis, answer: Answer) -> None:
-    """Remember what a build has answered, unless its files are too young to be known by looks."""
+    """Remember what a build has answered, unless its files are too young to be known by looks.
+
+    The build is done and told: if this cannot be kept, the next one works it out again.
+    """
     before, clock, after = basis.report.partition(f'"time": {basis.began!r}'.encode())
     seen, newest = looks.seen(basis.files)
     if not clock or newest > int(basis.began * 1e9) - looks.FRESH:
@@ -87,9 +95,12 @@ def keep(store: Store, question: Question, basis: Basis, answer: Answer) -> None
         basis.reported,
         answer,
     )
-    with store.records.batch():
-        store.records.put(KIND, question.line, kept.encode(), now=time.time_ns())
-        store.records.limit(KIND, _MOST)
+    try:
+        with store.records.batch():
+            store.records.put(KIND, question.key, kept.encode(), now=time.time_ns())
+            store.records.limit(KIND, _MOST)
+    except Error:
+        pass
 
 
 def _report(store: Store, kept: _Kept) -> None:

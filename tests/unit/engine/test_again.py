@@ -53,11 +53,11 @@ def test_young_files_are_not_known_by_their_looks(store: Store, tmp_path: Path) 
 
 def test_what_is_damaged_is_no_answer(store: Store, tmp_path: Path) -> None:
     again.keep(store, QUESTION, basis(tmp_path), ANSWER)
-    whole = store.records.get(again.KIND, QUESTION.line) or b""
+    whole = store.records.get(again.KIND, QUESTION.key) or b""
     for cut in range(len(whole)):
-        store.records.put(again.KIND, QUESTION.line, whole[:cut], now=1)
+        store.records.put(again.KIND, QUESTION.key, whole[:cut], now=1)
         assert again.recall(store.directory, QUESTION) is None
-    store.records.put(again.KIND, QUESTION.line, b"\xff" * 64, now=1)
+    store.records.put(again.KIND, QUESTION.key, b"\xff" * 64, now=1)
     assert again.recall(store.directory, QUESTION) is None
 
 
@@ -67,8 +67,23 @@ def test_nothing_is_made_to_look_into(tmp_path: Path) -> None:
 
 
 def test_few_answers_are_kept(store: Store, tmp_path: Path) -> None:
-    for number in range(20):
-        again.keep(store, Question(f"{number:02}", ""), basis(tmp_path), ANSWER)
-    assert [one.key for one in store.records.items(again.KIND)] == [
-        f"{number:02}" for number in range(4, 20)
-    ]
+    questions = [Question(f"{number:02}", "") for number in range(20)]
+    for question in questions:
+        again.keep(store, question, basis(tmp_path), ANSWER)
+    kept = {record.key for record in store.records.items(again.KIND)}
+    assert kept == {question.key for question in questions[4:]}
+
+
+def test_a_command_line_is_kept_as_a_digest_only(store: Store, tmp_path: Path) -> None:
+    question = Question("build --build-arg=TOKEN=hidden", "TOKEN=hidden")
+    again.keep(store, question, basis(tmp_path), ANSWER)
+    (record,) = store.records.items(again.KIND)
+    assert "hidden" not in record.key
+    assert b"hidden" not in record.value
+
+
+def test_what_cannot_be_kept_is_worked_out_again(store: Store, tmp_path: Path) -> None:
+    with store.database.transaction() as connection:
+        connection.execute("DROP TABLE records")
+    again.keep(store, QUESTION, basis(tmp_path), ANSWER)
+    assert again.recall(store.directory, QUESTION) is None
