@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from contextlib import suppress
 
 from lamina.fs import lending, syscalls
@@ -107,6 +108,24 @@ def _overlay(
     finally:
         for fd in (context, *held.values()):
             os.close(fd)
+
+
+def null() -> int:
+    """A null device in a file system of its own, whose owner is nobody else's matter; to close.
+
+    OSError where this process may make no device.
+    """
+    context = syscalls.fsopen("tmpfs")
+    try:
+        syscalls.fsconfig_create(context)
+        root = syscalls.fsmount(context)
+    finally:
+        os.close(context)
+    try:
+        os.mknod("null", stat.S_IFCHR | 0o666, os.makedev(1, 3), dir_fd=root)
+        return os.open("null", os.O_RDWR | os.O_CLOEXEC, dir_fd=root)
+    finally:
+        os.close(root)
 
 
 def _forget_volatile(work: int) -> None:

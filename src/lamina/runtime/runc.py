@@ -7,9 +7,13 @@ program.
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lamina.errors import Unavailable, Unsupported
+from lamina.fs import detached
 from lamina.fs.mounts import RootPlan
 from lamina.late import json
 from lamina.oci import bundle as oci
@@ -111,7 +115,8 @@ class Runc:
             json.dump(process.to_json(), file)
         orders = self._orders(state.id, process, die=True) | {"process": path}
         try:
-            launched = launch("shim", orders, _streams(stdio, process), is_parent=True)
+            with _own_null(_streams(stdio, process)) as streams:
+                launched = launch("shim", orders, streams, is_parent=True)
         finally:
             os.unlink(path)
         started = Process(
@@ -140,6 +145,25 @@ class Runc:
 
 def _streams(stdio: Stdio, process: oci.Process) -> Stdio:
     return Stdio() if process.terminal else stdio
+
+
+@contextmanager
+def _own_null(stdio: Stdio) -> Iterator[Stdio]:
+    """The streams, with a null device that nobody else has in place of the host's.
+
+    crun's exec (1.8) gives its streams to the command's user, were it the host's /dev/null.
+    """
+    null = detached.null()
+    try:
+        given = (stdio.stdin, stdio.stdout, stdio.stderr)
+        yield Stdio(*(null if fd is None or _is_null(fd) else fd for fd in given))
+    finally:
+        os.close(null)
+
+
+def _is_null(fd: int) -> bool:
+    found = os.fstat(fd)
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == os.makedev(1, 3)
 
 
 def find_program(name: str) -> str | None:

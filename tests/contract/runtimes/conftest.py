@@ -50,8 +50,8 @@ def _another_thread() -> Iterator[None]:
         thread.join()
 
 
-def _traces(*places: Path) -> tuple[list[str], list[str]]:
-    """The mount table, and control groups and bundles of containers of these tests."""
+def _traces(*places: Path) -> tuple[list[str], list[str], tuple[int, ...]]:
+    """The mount table, control groups and bundles of containers of these tests; /dev/null."""
     groups = [
         f"{h.path}/lamina/{name}"
         for h in cgroups.hierarchies()
@@ -60,4 +60,6 @@ def _traces(*places: Path) -> tuple[list[str], list[str]]:
         if name.startswith(f"test-{os.getpid()}-") and os.path.isdir(f"{h.path}/lamina/{name}")
     ]
     bundles = [str(p) for p in Path("/run/lamina").glob(f"*-bundles/test-{os.getpid()}-*")]
-    return mount_table(*places), groups + bundles
+    null = os.stat("/dev/null")
+    whose = (null.st_mode, null.st_uid, null.st_gid, null.st_ino)
+    return mount_table(*places), groups + bundles, whose
