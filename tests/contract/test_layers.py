@@ -14,17 +14,6 @@ from pathlib import Path
 
 import pytest
 from tests.contract.killing import every_kill
-from tests.contract.test_snapshotters import (
-    CAPABILITY,
-    ODD,
-    A,
-    B,
-    picture,
-    reading,
-    said,
-    shelf,
-    writing,
-)
 
 from lamina.errors import Invalid
 from lamina.fs import mounts
@@ -38,8 +27,17 @@ from lamina.snapshot.drawing import draw
 from lamina.snapshot.shelf import DATA, IMAGE
 from lamina.store import Store
 from lamina.transfer.tarball import import_tar
+from shelves import (
+    CAPABILITY,
+    ODD,
+    A,
+    B,
+    picture,
+    reading,
+    said,
+    writing,
+)
 
-__all__ = ["shelf"]  # the fixture
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, devices, mounts")
 
 

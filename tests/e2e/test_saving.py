@@ -94,6 +94,19 @@ def mounts_privately() -> bool:
     return done.returncode == 0
 
 
+def in_private_mounts(
+    machine: Machine, script: str, data: bytes | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """A shell script, in a mount namespace that goes with it."""
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", script],
+        env=machine.environment,
+        input=data,
+        capture_output=True,
+        check=False,
+    )
+
+
 @pytest.mark.skipif(not mounts_privately(), reason="needs the right to mount")
 @pytest.mark.parametrize("command", ["import - x", "rmi two:1"])
 def test_a_store_that_may_not_be_written_is_told(loaded: Machine, command: str) -> None:
@@ -101,13 +114,7 @@ def test_a_store_that_may_not_be_written_is_told(loaded: Machine, command: str) 
         f"mount --bind {loaded.root} {loaded.root} && mount -o remount,bind,ro {loaded.root}"
         f" && exec {sys.executable} -m lamina {command}"
     )
-    done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", script],
-        env=loaded.environment,
-        input=LOWER,
-        capture_output=True,
-        check=False,
-    )
+    done = in_private_mounts(loaded, script, LOWER)
     error = done.stderr.decode()
     assert done.returncode == 1
     assert error.startswith("lamina: ")
@@ -128,12 +135,7 @@ def test_a_full_disk_leaves_the_store_whole(machine: Machine, tmp_path: Path) ->
         f" && {{ {lamina} import {ROOTFS} big; echo $?; {lamina} import {small} ok"
         f" && {lamina} images --format '{{{{.Repository}}}}'; }}"
     )
-    done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", script],
-        env=machine.environment,
-        capture_output=True,
-        check=False,
-    )
+    done = in_private_mounts(machine, script)
     assert done.stderr.startswith(b"lamina: no space left in ")
     status, id, name = done.stdout.decode().splitlines()
     assert (status, id[:7], name) == ("1", "sha256:", "ok")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.contract.test_snapshotters import picture, reading
 
 from lamina.errors import Error
 from lamina.fs import mounts
@@ -19,6 +18,7 @@ from lamina.layer import apart
 from lamina.layer.apply import apply
 from lamina.oci.digest import ChainID, DiffID, Digest, chain_ids
 from lamina.snapshot import OverlaySnapshotter, overlay_fault, unpack
+from shelves import picture, reading
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts and devices")
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.contract.test_snapshotters import picture, reading
 from tests.property.test_apart import Member, layer_of, members, on_top, tar
 
 from lamina.errors import Error
 from lamina.oci.digest import ChainID, DiffID, Digest, chain_ids
 from lamina.snapshot import ErofsSnapshotter, OverlaySnapshotter, erofs_fault
 from lamina.snapshot.drawing import draw
+from shelves import picture, reading
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts and devices")
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.contract.test_snapshotters import picture
 from tests.property.test_apart import Member, layer_of, members, tar
 
 from lamina.errors import Error
 from lamina.layer.apply import MANY, apply
+from shelves import picture
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners need root")
 
