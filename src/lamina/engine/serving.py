@@ -46,7 +46,7 @@ def serve(engine: Engine, chosen: Settings, *, local: bool, log: Log) -> None:
     from lamina.serve.assemble import assembled, open_root
     from lamina.serve.settings import check_open, check_workers
 
-    _need("serving", "granian")
+    _need("serving", "httptools")
     if chosen.auth.htpasswd is not None:
         _need("a login", "bcrypt")
     if chosen.auth.mode == "token" or chosen.schema1:
@@ -146,7 +146,7 @@ def show(
     from lamina.serve import server
     from lamina.serve.web.site import Alone, Site
 
-    _need("showing images", "jinja2", "granian")
+    _need("showing images", "jinja2", "httptools")
     sock = server.listen(address)
     with sock:
         place = server.Address(*sock.getsockname()[:2])

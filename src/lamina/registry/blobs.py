@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from lamina.oci.digest import Digest
 
@@ -26,9 +25,6 @@ class Blobs(Protocol):
 
     def open(self, digest: Digest, start: int = 0) -> BinaryIO:
         """The bytes from `start` on; the caller closes. NotFound if they are not here."""
-
-    def path(self, digest: Digest) -> Path | None:
-        """A file that holds just these bytes, for the kernel to send; None if there is none."""
 
     def put(self, digest: Digest, data: bytes) -> None:
         """Keep `data`, which is known to have this digest."""

@@ -38,9 +38,6 @@ class FileBlobs:
             found.seek(start)
         return found
 
-    def path(self, digest: Digest) -> Path | None:
-        return self._blobs.path(digest)
-
     def put(self, digest: Digest, data: bytes) -> None:
         if not self._blobs.has(digest):
             with self._blobs.ingest() as ingest:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from pathlib import Path
 
 from lamina.oci import reference
 from lamina.oci.digest import Digest
@@ -109,10 +108,6 @@ class LocalRepository:
     def small(self, link: Link) -> bytes | None:
         """None: the kernel sends even small blobs."""
         return None
-
-    def path(self, digest: Digest) -> Path | None:
-        """The file with a blob's bytes."""
-        return self._blobs.path(digest)
 
     def open(self, digest: Digest, start: int = 0) -> BinaryIO:
         """A blob's bytes from `start` on; the caller closes."""

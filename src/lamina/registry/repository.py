@@ -21,7 +21,6 @@ from lamina.registry.uploads import ALGORITHMS
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import BinaryIO
 
     from lamina.registry.blobs import Upload
@@ -69,10 +68,6 @@ class Repository:
     def small(self, link: Link) -> bytes | None:
         """All bytes of a small blob, a config perhaps; None of a larger one."""
         return self._registry.documents.read(link.digest) if link.size <= _SMALL else None
-
-    def path(self, digest: Digest) -> Path | None:
-        """A file with a blob's bytes, for the kernel to send; None if there is none."""
-        return self._blobs.path(digest)
 
     def open(self, digest: Digest, start: int = 0) -> BinaryIO:
         """A blob's bytes from `start` on; the caller closes."""

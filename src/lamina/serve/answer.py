@@ -3,50 +3,49 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import Path
 
-from lamina.serve.request import Gone, Message, Receive, Send
-from lamina.serve.waits import in_thread, running
+from lamina.fs import syscalls
+from lamina.serve.exchange import ZEROCOPY
+from lamina.serve.request import Gone, Message, Scope, Send
+from lamina.serve.waits import in_thread
 from lamina.values import dataclass, field
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
     from typing import BinaryIO
 
     from lamina.registry.metadata import Entry, Link
+    from lamina.serve.threads import Threads
 
-_CHUNK = 1 << 20  # bytes of a range sent at once
+_CHUNK = 1 << 20  # bytes of a part that are read at once
+_TURN = 16 << 20  # bytes of a file, before another has its turn
+_LARGE = 8 << 20  # bytes that leave something behind in the heap
 _COMMON = (b"docker-distribution-api-version", b"registry/2.0")
 
 
 @dataclass(slots=True)
 class Answer:
-    """One answer. A body is `body`, or the file at `path`, or `length` bytes of `part`."""
+    """One answer. A body is `body`, or `length` bytes of `part`."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    path: Path | None = None
     part: BinaryIO | None = None
     length: int = 0  # bytes of the body that GET gets
     sent: int = 0  # bytes of the body that were
     lasts: bool = False  # the same for all who ask without proof, until the registry changes
     pulled: tuple[Entry | Link, str | None] | None = None  # what, and by which tag
-    done: Callable[[], None] | None = None  # called when it was given, or could not be
 
     def messages(self, *, is_head: bool) -> tuple[Message, Message]:
         """What gives it to the client, if the body is in memory (ASGI 3.0)."""
         start = {"type": "http.response.start", "status": self.status, "headers": self._raw()}
         return start, {"type": "http.response.body", "body": b"" if is_head else self.body}
 
-    async def send(
-        self, send: Send, receive: Receive, threads: ThreadPoolExecutor, *, is_head: bool
-    ) -> None:
+    async def send(self, scope: Scope, send: Send, threads: Threads, *, is_head: bool) -> None:
         """Give it to the client; Gone if that leaves in the middle. Closes `part`.
 
-        A `part` is read by `threads`.
+        A `part` goes from the file to the client if the server can do that, and else is read by
+        `threads`.
         """
         try:
             start, body = self.messages(is_head=is_head)
@@ -54,18 +53,21 @@ class Answer:
             if is_head or not self.length:
                 await send(body)
                 return
-            if self.path is not None:
-                await send({"type": "http.response.pathsend", "path": str(self.path)})
-            elif self.part is not None:
-                await self._send_part(send, receive, threads, self.part)
-            else:
+            if self.part is None:
                 await send(body)
-            self.sent = self.length
+                self.sent = self.length
+            elif (
+                ZEROCOPY in (scope.get("extensions") or ())
+                and (file := _descriptor(self.part)) is not None
+            ):
+                await self._send_file(send, file, self.part.tell())
+            else:
+                await self._send_part(send, threads, self.part)
+        except ConnectionError as error:
+            raise Gone from error
         finally:
             if self.part is not None:
                 self.part.close()
-            if self.done is not None:
-                self.done()
 
     def _raw(self) -> list[tuple[bytes, bytes]]:
         found = [_COMMON]
@@ -74,28 +76,35 @@ class Answer:
             found.append((b"content-length", b"%d" % self.length))
         return found
 
-    async def _send_part(
-        self, send: Send, receive: Receive, threads: ThreadPoolExecutor, part: BinaryIO
-    ) -> None:
-        # To send to a client that has left is no error, and would go on to the end.
-        gone = running().create_task(_disconnected(receive))
+    async def _send_file(self, send: Send, file: int, start: int) -> None:
+        while self.sent < self.length:
+            count = min(self.length - self.sent, _TURN)
+            piece = {"file": file, "offset": start + self.sent, "count": count}
+            more = self.sent + count < self.length
+            await send({"type": ZEROCOPY, **piece, "more_body": more})
+            self.sent += count
+
+    async def _send_part(self, send: Send, threads: Threads, part: BinaryIO) -> None:
         try:
             while self.sent < self.length:
                 data = await in_thread(threads, part.read, min(self.length - self.sent, _CHUNK))
-                if gone.done():
-                    raise Gone
                 if not data:
-                    raise OSError("the file is shorter than it was")
-                self.sent += len(data)
-                more = self.sent < self.length
+                    raise EOFError("the file is shorter than it was")
+                more = self.sent + len(data) < self.length
                 await send({"type": "http.response.body", "body": data, "more_body": more})
+                self.sent += len(data)
         finally:
-            gone.cancel()
+            if self.sent >= _LARGE:
+                data = b""
+                await in_thread(threads, syscalls.give_back_heap)
 
 
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] == "http.request":
-        pass
+def _descriptor(part: BinaryIO) -> int | None:
+    """The number of an open file; None if it is no file of this machine."""
+    try:
+        return part.fileno()
+    except (AttributeError, OSError):
+        return None
 
 
 def of_bytes(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
-from lamina.errors import Corrupt, Error
-from lamina.fs import syscalls
+from lamina.errors import Error
 from lamina.oci.distribution.endpoint import Endpoint, Kind, check_name, parse_path
 from lamina.registry.failures import OutOfOrder, ReadOnly
 from lamina.registry.local import LocalRegistry
@@ -20,7 +16,6 @@ from lamina.serve import errors, listing, pull, push, removal
 from lamina.serve.access import Access
 from lamina.serve.answer import Answer, of_bytes, of_json
 from lamina.serve.errors import NotHere, TooMany, WrongMethod
-from lamina.serve.lanes import Lanes
 from lamina.serve.ledger import Ledger
 from lamina.serve.limits import Limits, Rates
 from lamina.serve.memo import Memo
@@ -28,6 +23,7 @@ from lamina.serve.metrics import Metrics
 from lamina.serve.request import Gone, Message, Receive, Request, Scope, Send
 from lamina.serve.rights import ALL, ANYBODY, Action, Rights, Rule
 from lamina.serve.telling import Teller
+from lamina.serve.threads import Threads
 from lamina.serve.waits import in_thread
 from lamina.values import replace
 
@@ -117,12 +113,11 @@ class App:
         )
         self._site = site  # pages for people, below /ui/
         self._rates = Rates(self.limits.rate, self.limits.burst)
-        self.lanes = Lanes(idle=syscalls.give_back_heap)
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="registry")
+        self._threads = Threads(_THREADS, "registry")
         # What comes from a mirror is waited for as long as that takes.
-        self._readers = ThreadPoolExecutor(_THREADS, thread_name_prefix="readers")
+        self._readers = Threads(_THREADS, "readers")
         # Passwords are slow to judge: a flood of them must not keep blobs waiting.
-        self._judges = ThreadPoolExecutor(_JUDGES, thread_name_prefix="passwords")
+        self._judges = Threads(_JUDGES, "passwords")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -143,7 +138,7 @@ class App:
         version = self._memo.version() if self._memo is not None else None
         try:
             answer, failure = await self._answer(request)
-            await answer.send(send, receive, self._readers, is_head=request.method == "HEAD")
+            await answer.send(scope, send, self._readers, is_head=request.method == "HEAD")
             if answer.lasts and self._memo is not None and request.endpoint is not None:
                 self._memo.keep(scope, answer, request.endpoint, version)
         except Gone:
@@ -183,9 +178,9 @@ class App:
 
     def close(self) -> None:
         """Let go of the threads."""
-        self._judges.shutdown(wait=True)
-        self._threads.shutdown(wait=True)
-        self._readers.shutdown(wait=True)
+        self._judges.close()
+        self._threads.close()
+        self._readers.close()
         if self._site is not None:
             self._site.close()
         self.registry.close()
@@ -218,15 +213,6 @@ class App:
     def may_pull(self, request: Request) -> Callable[[str], bool]:
         """Which repositories the client may know of."""
         return partial(self.access.may_see, request.caller)
-
-    async def check_file(self, path: Path, size: int) -> None:
-        """Corrupt unless the file is there with all its bytes, before anything is promised."""
-        try:
-            found = os.stat(path).st_size
-        except FileNotFoundError:
-            found = -1
-        if found != size:
-            raise Corrupt(f'the file "{path}" is damaged: expected {size} bytes')
 
     def prepare(self, reference: str) -> None:
         """Let the pages look ahead at what was pushed, where there are pages."""

@@ -1,8 +1,7 @@
 """The event loop that requests are answered in: of asyncio what a registry needs, and no more.
 
-To import asyncio takes 40 ms and 8 MiB, mostly for sockets, subprocesses and TLS, and granian's
-core does these itself. What is awaited here can be awaited in asyncio too, and what granian makes
-for asyncio can be awaited here (`lamina.serve.waits`).
+To import asyncio takes 40 ms and 8 MiB, mostly for subprocesses, transports and TLS. What is
+awaited here can be awaited in asyncio too (`lamina.serve.waits`).
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from typing import Any
 
+IN, OUT = select.EPOLLIN, select.EPOLLOUT
 _MOST = 4096  # bytes of wake-ups read at once
 _FEW = 100  # timers that may lie about when they are over
 _serials = count()
@@ -114,15 +114,15 @@ class Loop:
         self._timers: list[tuple[float, int, Timer]] = []
         self._over = 0  # timers that are cancelled
         self._wakes, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._poll = select.poll()
-        self._poll.register(self._wakes, select.POLLIN)
+        self._poll = select.epoll()
+        self._watched: dict[int, Callable[[int], object]] = {}
         self._bell = Lock()
         self._is_rung = False
-        self._ends: dict[int, Callable[[], object]] = {self._wakes: self._woken}
         self._signals: dict[int, Callable[[], object]] = {}
         self._before: dict[int, Any] = {}  # what signals did before
         self._wake_before = -1
         self._is_stopped = False
+        self.watch(self._wakes, IN, self._woken)
 
     # -- as asyncio's loop ---------------------------------------------------------------------
 
@@ -157,10 +157,31 @@ class Loop:
         self._before[number] = signal.signal(number, lambda number, frame: None)
         signal.siginterrupt(number, False)
 
+    def watch(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
+        """Call back with what is ready whenever `fd` is, until `forget`.
+
+        `events` are `IN`, `OUT` and the like of `select.epoll`. It must not be closed before the
+        turn in which it is forgotten ends: something else would get its number.
+        """
+        self._watched[fd] = callback
+        self._poll.register(fd, events)
+
+    def change(self, fd: int, events: int) -> None:
+        """Wait for other events. That it is broken is told even if nothing is waited for."""
+        self._poll.modify(fd, events)
+
+    def forget(self, fd: int) -> None:
+        del self._watched[fd]
+        self._poll.unregister(fd)
+
     def on_end(self, fd: int, callback: Callable[[], object]) -> None:
         """Call back once, when the other end of a socket is closed or says something."""
-        self._ends[fd] = callback
-        self._poll.register(fd, select.POLLIN)
+
+        def end(events: int) -> None:
+            self.forget(fd)
+            callback()
+
+        self.watch(fd, IN, end)
 
     def stop(self) -> None:
         self._is_stopped = True
@@ -181,6 +202,7 @@ class Loop:
                 os.close(self._wake)
                 os.close(self._wakes)
                 self._wake = -1
+            self._poll.close()
 
     def forget_timers(self) -> None:
         """Let go of timers that are cancelled, if they are many."""
@@ -192,10 +214,10 @@ class Loop:
 
     def _turn(self) -> None:
         """Wait until something is due, and call what is. What that makes due is left."""
-        for fd, _ in self._poll.poll(self._patience()):
-            _called(self._ends[fd])
-            if fd != self._wakes:
-                self._poll.unregister(fd)
+        for fd, events in self._poll.poll(self._patience()):
+            callback = self._watched.get(fd)
+            if callback is not None:  # else it was forgotten in this turn
+                _called(callback, events)
         now = time.monotonic() if self._timers else 0.0
         while self._timers and self._timers[0][0] <= now:
             timer = heapq.heappop(self._timers)[2]
@@ -205,16 +227,16 @@ class Loop:
                 timer.is_cancelled = True
                 _called(timer.callback)
         for _ in range(len(self._soon)):
-            callback, values = self._soon.popleft()
-            _called(callback, *values)
+            due, values = self._soon.popleft()
+            _called(due, *values)
 
     def _patience(self) -> float | None:
-        """Milliseconds until the next timer; None if there is none."""
+        """Seconds until the next timer; None if there is none."""
         if self._soon or self._is_stopped:
             return 0
         if not self._timers:
             return None
-        return max(0.0, self._timers[0][0] - time.monotonic()) * 1000 + 1
+        return max(0.0, self._timers[0][0] - time.monotonic()) + 0.001
 
     def _ring(self) -> None:
         with self._bell:
@@ -225,7 +247,7 @@ class Loop:
                 with suppress(BlockingIOError):  # then it is full of wake-ups
                     os.write(self._wake, b"\0")
 
-    def _woken(self) -> None:
+    def _woken(self, events: int) -> None:
         numbers = set(os.read(self._wakes, _MOST))
         # Not before: else what rings in between is read too, and nobody rings any more. What came
         # until now is called in this turn.

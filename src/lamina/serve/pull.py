@@ -5,10 +5,13 @@ What has a digest never changes, so its entity tag is the digest, and caches may
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from io import UnsupportedOperation
 
+from lamina.errors import Corrupt, NotFound
 from lamina.oci import media_type as types
 from lamina.oci.digest import Digest
 from lamina.oci.distribution.range import content_range, parse_range
@@ -20,7 +23,10 @@ from lamina.serve.request import Request
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from lamina.oci.distribution.endpoint import Endpoint
+    from lamina.registry.local import LocalRepository
     from lamina.registry.mirror import Mirror
     from lamina.serve.app import App
 
@@ -101,7 +107,6 @@ async def blob(app: App, request: Request, endpoint: Endpoint) -> Answer:
             await app.in_thread(repository.renew, link)
         return Answer(200, headers, length=link.size)
     part = _part(request, link.digest, link.size)
-    done: Callable[[], None] | None = None
     app.tell("pull", request, endpoint.name, link, None)
     if part is None:
         small = repository.small(link)
@@ -109,24 +114,27 @@ async def blob(app: App, request: Request, endpoint: Endpoint) -> Answer:
             return Answer(
                 200, headers, small, length=len(small), lasts=mirror is None, pulled=(link, None)
             )
-        path = repository.path(link.digest)
-        if path is not None:
-            await app.check_file(path, link.size)
-            if not app.lanes.enter(link.size):
-                return Answer(200, headers, path=path, length=link.size)
-            done = app.lanes.leave
         part = (0, link.size)
         status = 200
     else:
         headers["content-range"] = content_range(*part, link.size)
         status = 206
+    file = await app.in_thread(_opened, repository, link, part[0])
+    return Answer(status, headers, part=file, length=part[1])
+
+
+def _opened(repository: Repository | LocalRepository, link: Link, start: int) -> BinaryIO:
+    """A blob from `start` on; Corrupt if its file has lost bytes, before any are promised."""
     try:
-        file = await app.in_thread(repository.open, link.digest, part[0])
-    except BaseException:
-        if done is not None:
-            done()
-        raise
-    return Answer(status, headers, part=file, length=part[1], done=done)
+        file = repository.open(link.digest, start)
+    except NotFound as error:
+        raise Corrupt(f"a blob has lost its file: {error.message}") from error
+    with suppress(AttributeError, UnsupportedOperation):  # it comes from elsewhere
+        size = os.fstat(file.fileno()).st_size
+        if size != link.size:
+            file.close()
+            raise Corrupt(f'"{file.name}" is damaged: {size} bytes instead of {link.size}')
+    return file
 
 
 async def _mirrored(app: App, request: Request, mirror: Mirror, digest: Digest) -> Answer | None:

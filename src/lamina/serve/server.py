@@ -1,24 +1,18 @@
-"""Running an ASGI application: for good in this process, or beside it in a thread.
-
-granian binds ports itself and takes no port 0, so the socket is made here and handed over.
-"""
+"""Running an ASGI application: for good in this process, or beside it in a thread."""
 
 from __future__ import annotations
 
 import ipaddress
-import logging
-import os
+import resource
 import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from lamina.errors import Denied, Invalid, Unavailable
 from lamina.fs import syscalls
-from lamina.serve import core
 from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
@@ -26,8 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from lamina.serve.core import Core
-    from lamina.serve.embedded import Embedded
+    from lamina.serve.listener import Listener
 
 GRACE = 30.0  # seconds that requests under way have to end
 
@@ -74,12 +67,10 @@ def check(tls: TLS | None) -> None:
     """Invalid unless certificate and key can be used, and belong together."""
     if tls is None:
         return
-    import ssl
+    from lamina.serve.wires import context
 
     try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
-            tls.certificate, tls.key, password=""
-        )
+        context(str(tls.certificate), str(tls.key))
     except (OSError, ValueError) as error:  # SSLError is an OSError
         raise Invalid(
             f'the certificate "{tls.certificate}" cannot be used with the key "{tls.key}": {error}'
@@ -134,8 +125,8 @@ def serve(
     sys.setswitchinterval(0.0005)
     # Pieces of large files, each read by another thread, would stay in as many heaps.
     syscalls.use_one_heap()
-    core.be_thrifty()
-    _server(app, sock, tls, grace).run(
+    _allow_descriptors()
+    _listener(app, sock, tls, grace).run(
         ready=ready, signals=(signal.SIGTERM, signal.SIGINT), line=line
     )
 
@@ -162,10 +153,9 @@ class Running:
         self._sock = listen(address or Address("127.0.0.1", 0))
         self._place = self._sock.getsockname()
         self._started = threading.Event()
-        self._server: Any = None
+        self._listener: Listener | None = None
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="serve", daemon=True)
-        self._before = _foreign_threads()
 
     @property
     def port(self) -> int:
@@ -193,37 +183,29 @@ class Running:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._server.stop()
+        if self._listener is not None:
+            self._listener.stop()
         self._thread.join()
         self._sock.close()
-        # granian's own threads end a little later, and panic if the interpreter is gone by then.
-        until = time.monotonic() + 1.0
-        while _foreign_threads() - self._before and time.monotonic() < until:
-            time.sleep(0.0005)
 
     def _run(self) -> None:
         try:
-            self._server = _server(self._app, self._sock, self._tls, self._grace)
-            self._server.run(ready=self._started.set)
+            self._listener = _listener(self._app, self._sock, self._tls, self._grace)
+            self._listener.run(ready=self._started.set)
         except BaseException as error:  # noqa: BLE001  # told to whoever waits for the start
             self._failure = error
         finally:
             self._started.set()
 
 
-def _foreign_threads() -> set[int]:
-    """The threads of this process that Python did not start."""
-    ours = {thread.native_id for thread in threading.enumerate()}
-    return {int(name) for name in os.listdir("/proc/self/task")} - ours
-
-
-def _server(app: Any, sock: socket.socket, tls: TLS | None, grace: float) -> Core | Embedded:
+def _listener(app: Any, sock: socket.socket, tls: TLS | None, grace: float) -> Listener:
     """What serves `app` when it is `run`."""
-    loaded = core.load()
-    # What goes wrong in a request is told by the application, and by nobody twice.
-    logging.getLogger("_granian").setLevel(logging.CRITICAL)
-    if loaded is not None:
-        return core.Core(loaded, app, sock, tls, grace)
-    from lamina.serve.embedded import Embedded
+    from lamina.serve.listener import Listener
 
-    return Embedded(app, sock, tls, grace)
+    return Listener(app, sock, tls, grace)
+
+
+def _allow_descriptors() -> None:
+    """Have as many descriptors as we may: each client takes one, and a second for its file."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -7,7 +7,6 @@ An application may be served by either. Both await what follows `asyncio.Future`
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from threading import local
 
@@ -15,6 +14,8 @@ TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from typing import Any, TypeVar
+
+    from lamina.serve.threads import Threads
 
     T = TypeVar("T")
 
@@ -99,16 +100,19 @@ async def sleep(seconds: float) -> None:
     await over
 
 
-def in_thread(threads: ThreadPoolExecutor, work: Callable[..., T], *values: object) -> Awaitable[T]:
+def in_thread(threads: Threads, work: Callable[..., T], *values: object) -> Awaitable[T]:
     """Work in a thread: it goes on even if nobody waits for it any more."""
     loop = running()
     outcome: Outcome = Outcome(loop)
 
-    def tell(done: Future[T]) -> None:
-        error = done.exception()
-        value = done.result() if error is None else None
+    def do() -> None:
+        value, error = None, None
+        try:
+            value = work(*values)
+        except BaseException as failure:  # noqa: BLE001  # told to whoever waits
+            error = failure
         with suppress(RuntimeError):  # the loop has ended: nobody waits
             loop.call_soon_threadsafe(outcome.settle, value, error)
 
-    threads.submit(work, *values).add_done_callback(tell)
+    threads.submit(do)
     return outcome

@@ -9,7 +9,6 @@ import pytest
 from tests.registries import Client
 
 from lamina.registry import Registry, open_registry
-from lamina.serve import core
 from lamina.serve.app import App
 from lamina.serve.server import Running
 
@@ -29,11 +28,8 @@ def client(
     request: pytest.FixtureRequest,
     registry: Registry,
     lines: list[dict[str, object]],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Client]:
-    """Of a server that remembers answers, by granian's core; and of one with neither."""
-    if not request.param:
-        monkeypatch.setattr(core, "KNOWN", ())
+    """Of a server that remembers answers, and of one that does not."""
     app = App(registry, log=lines.append, remembers=request.param)
     with Running(app) as server:
         yield Client(server.url)

@@ -15,7 +15,7 @@ from lamina.serve.settings import Settings as Served
 @pytest.mark.parametrize(
     ("lacking", "auth"),
     [
-        ("granian", Auth()),
+        ("httptools", Auth()),
         ("bcrypt", Auth(mode="basic", htpasswd=Path("users"))),
         ("joserfc", Auth(mode="token", htpasswd=Path("users"))),
     ],

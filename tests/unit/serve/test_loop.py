@@ -5,12 +5,13 @@ import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from lamina.serve.loop import Cancelled, Loop, Task
+from lamina.serve.threads import Threads
 from lamina.serve.waits import Outcome, in_thread, running, sleep, timeout
 
 
@@ -42,7 +43,7 @@ def test_a_task_gets_what_work_in_a_thread_returns_or_raises() -> None:
     def fail() -> None:
         raise ValueError("no")
 
-    with ThreadPoolExecutor(1) as threads:
+    with closing(Threads(1, "t")) as threads:
 
         async def main(loop: Loop) -> object:
             with pytest.raises(ValueError, match="no"):
@@ -189,7 +190,7 @@ def test_a_callback_that_raises_is_told_of_and_ends_nothing(
 def test_the_same_waits_work_in_asyncio() -> None:
     import asyncio
 
-    with ThreadPoolExecutor(1) as threads:
+    with closing(Threads(1, "t")) as threads:
 
         async def main() -> int:
             await sleep(0)

@@ -10,7 +10,6 @@ import pytest
 import urllib3
 
 from lamina.errors import Invalid, Unavailable
-from lamina.serve import core
 from lamina.serve.server import TLS, Address, Running, listen
 
 
@@ -46,17 +45,6 @@ def test_an_address_that_is_taken_is_said() -> None:
         listen(Address("no such host.", 1))
 
 
-@pytest.fixture(params=[core.KNOWN, ()], ids=["core", "embedded"])
-def _server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Serve by granian's core, and by its own embedded server."""
-    monkeypatch.setattr(core, "KNOWN", request.param)
-
-
-def test_the_core_that_is_installed_is_known() -> None:
-    assert core.load() is not None, "try this version of granian, and name it in core.KNOWN"
-
-
-@pytest.mark.usefixtures("_server")
 def test_a_server_is_up_at_once_and_gone_after_its_block() -> None:
     began = time.process_time()
     with Running(hello) as server:
@@ -107,7 +95,6 @@ def certificate(directory: Path) -> TLS:
     return found
 
 
-@pytest.mark.usefixtures("_server")
 def test_tls_is_spoken_with_the_given_certificate(tmp_path: Path) -> None:
     tls = certificate(tmp_path)
     with Running(hello, tls=tls) as server:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from lamina.serve.answer import Answer, of_bytes
 from lamina.serve.errors import NotHere, Unauthorized, WrongMethod
 from lamina.serve.request import NOBODY, Gone, Receive, Request, Scope, Send
 from lamina.serve.rights import Action
+from lamina.serve.threads import Threads
 from lamina.serve.waits import in_thread
 from lamina.serve.web.ahead import Ahead
 from lamina.serve.web.links import Query
@@ -73,7 +73,7 @@ class Site:
         self._looks = Looks(entries=entries)
         self._ahead = Ahead(shelf, entries)
         self._compared: Memo[Compared] = Memo()
-        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="pages")
+        self.threads = Threads(_THREADS, "pages")
 
     async def answer(self, request: Request, path: str, in_judge: InThread) -> Answer:
         """The page at `path`, which begins behind the place where the pages are."""
@@ -91,7 +91,7 @@ class Site:
     def close(self) -> None:
         """Let go of the threads."""
         self._ahead.close()
-        self.threads.shutdown(wait=True)
+        self.threads.close()
         self._shelf.close()
 
     async def _page(self, request: Request, path: str, in_judge: InThread) -> Answer:
@@ -183,7 +183,7 @@ class Alone:
         if request.has_body:
             answer.headers["connection"] = "close"
         try:
-            await answer.send(send, receive, self._site.threads, is_head=request.method == "HEAD")
+            await answer.send(scope, send, self._site.threads, is_head=request.method == "HEAD")
         except Gone:
             pass
 
