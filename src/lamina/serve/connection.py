@@ -37,7 +37,7 @@ class Connection:
         self._listener = listener
         self._loop = listener.loop
         self._wire = wire
-        self._incoming = Incoming(self, self._loop, wire, client, listener.place)
+        self._incoming = Incoming(self._loop, wire, client, listener.place)
         self._now: Exchange | None = None  # the one that is answered
         self._out: memoryview | None = None  # what the socket has not taken yet
         self._draining: Outcome | None = None
@@ -59,6 +59,7 @@ class Connection:
         self._incoming.lose()
         if self._now is not None:
             self._now.lose()
+            self._now = None
         self._drain()
         self._loop.call_soon(self._wire.sock.close)
 
@@ -179,6 +180,7 @@ class Connection:
         waiting = self._incoming.waiting
         while self._now is None and waiting and not self._is_closed:
             exchange = self._now = waiting.popleft()
+            exchange.begin(self)
             self.deadline = math.inf
             if self._is_paused and not exchange.is_whole:
                 self._resume()

@@ -66,16 +66,14 @@ class Exchange:
         "scope",
     )
 
-    def __init__(
-        self, connection: Connection, loop: Loop, scope: Scope, *, keeps: bool, expects: bool
-    ) -> None:
+    def __init__(self, loop: Loop, scope: Scope, *, keeps: bool, expects: bool) -> None:
         self.scope = scope
         self.keeps = keeps  # whether the client may ask again by the same connection
         self.held = 0  # bytes of the request that nobody has taken yet
         self.is_whole = False  # the request
         self.is_begun = False  # the answer
         self.is_over = False  # the answer
-        self._connection = connection
+        self._connection: Connection | None = None
         self._loop = loop
         self._expects = expects
         self._is_old = scope["http_version"] == "1.0"
@@ -87,6 +85,13 @@ class Exchange:
         self._left: int | None = None  # bytes that the client still waits for, if it knows
 
     # -- for the connection --------------------------------------------------------------------
+
+    def begin(self, connection: Connection) -> None:
+        """It is the turn of this request. Before that, and once the client has gone, none is held.
+
+        Else whatever came by a connection would stay in memory until it is looked for in circles.
+        """
+        self._connection = connection
 
     def put(self, piece: bytes) -> None:
         """A piece of the request's body has come."""
@@ -102,6 +107,7 @@ class Exchange:
     def lose(self) -> None:
         """The client has gone."""
         self._has_gone = True
+        self._connection = None
         self._wake()
 
     def give(self, start: Message, body: Message) -> bool:
@@ -113,14 +119,16 @@ class Exchange:
 
     async def receive(self) -> Message:
         """The next piece of the request's body; after the last, that the client has gone."""
-        if self._expects and not self.is_whole and not self.held:
+        connection = self._connection
+        if self._expects and connection is not None and not self.is_whole and not self.held:
             self._expects = False
-            self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         while True:
             if self._pieces:
                 piece = self._pieces.popleft()
                 self.held -= len(piece)
-                self._connection.take()
+                if self._connection is not None:
+                    self._connection.take()
                 self._is_told = self.is_whole and not self._pieces
                 return {"type": "http.request", "body": piece, "more_body": not self._is_told}
             if self._has_gone:
@@ -140,24 +148,28 @@ class Exchange:
         ValueError for what would be no answer of HTTP.
         """
         kind = message["type"]
-        if self._has_gone:
+        connection = self._connection
+        if connection is None:
             raise ConnectionResetError("the client has gone")
         if kind == "http.response.start":
             self._start = message
         elif kind == "http.response.body":
             if not self._give(message.get("body", b""), more=message.get("more_body", False)):
-                await self._connection.drained()
+                await connection.drained()
         elif kind == ZEROCOPY:
-            await self._give_file(message)
+            await self._give_file(connection, message)
         else:
             raise ValueError(f'"{kind}" is no part of an answer')
 
     # ------------------------------------------------------------------------------------------
 
     def _give(self, data: bytes, *, more: bool) -> bool:
+        connection = self._connection
+        if connection is None:
+            return True
         if self._start is not None:
             size = None if more else len(data)
-            head = self._head(self._start, size)
+            head = self._head(connection, self._start, size)
             self._start = None
             data = data if self._left is None else data[: self._left]
             self._count(len(data))
@@ -168,20 +180,20 @@ class Exchange:
         self.is_over = not more
         if self.is_over and self._left:
             self.keeps = False  # the client waits for more, and has to hear that none comes
-        return self._connection.write(data) if data else True
+        return connection.write(data) if data else True
 
-    async def _give_file(self, message: Message) -> None:
+    async def _give_file(self, connection: Connection, message: Message) -> None:
         """Give bytes of a file without having them here (ASGI, "Zero Copy Send Extension")."""
         count = message["count"]
         if self._start is not None:
             more = message.get("more_body", False)
-            head = self._head(self._start, None if more else count)
+            head = self._head(connection, self._start, None if more else count)
             self._start = None
-            if not self._connection.write(head, more=True):
-                await self._connection.drained()
+            if not connection.write(head, more=True):
+                await connection.drained()
         if self._left is not None and count > self._left:
             raise ValueError("the file is longer than was promised")
-        await self._connection.write_file(message["file"], message["offset"], count)
+        await connection.write_file(message["file"], message["offset"], count)
         self._count(count)
         self.is_over = not message.get("more_body", False)
 
@@ -189,13 +201,13 @@ class Exchange:
         if self._left is not None:
             self._left -= size
 
-    def _head(self, start: Message, size: int | None) -> bytes:
+    def _head(self, connection: Connection, start: Message, size: int | None) -> bytes:
         """What stands before the body, which has `size` bytes if that is known by now."""
         self.is_begun = True
         status: int = start["status"]
         lines = [
             status_line(status),
-            b"date: " + self._connection.date(),
+            b"date: " + connection.date(),
         ]
         length = None
         for name, value in start["headers"]:

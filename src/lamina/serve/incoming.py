@@ -11,7 +11,6 @@ from lamina.serve.exchange import ZEROCOPY, Exchange
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
-    from lamina.serve.connection import Connection
     from lamina.serve.loop import Loop
     from lamina.serve.request import Scope
     from lamina.serve.wires import Wire
@@ -25,16 +24,10 @@ class Incoming:
     """What has come by one connection and is not answered yet."""
 
     def __init__(
-        self,
-        connection: Connection,
-        loop: Loop,
-        wire: Wire,
-        client: tuple[str, int],
-        place: tuple[str, int],
+        self, loop: Loop, wire: Wire, client: tuple[str, int], place: tuple[str, int]
     ) -> None:
         self.waiting: deque[Exchange] = deque()  # for their turn, the oldest first
         self.refusal: int | None = None  # the status for what comes after them
-        self._connection = connection
         self._loop = loop
         self._always = {
             "type": "http",
@@ -45,7 +38,7 @@ class Incoming:
             "server": place,
             "extensions": {ZEROCOPY: {}} if wire.sends_files else {},
         }
-        self._parser = HttpRequestParser(self)
+        self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._filling: Exchange | None = None  # of which more comes
         self._head = 0  # bytes of the next one that are here
         self._url = b""
@@ -68,6 +61,8 @@ class Incoming:
 
     def feed(self, data: bytes) -> None:
         """More has come."""
+        if self._parser is None:
+            return
         if self._filling is None:
             self._head += len(data)
         try:
@@ -86,8 +81,8 @@ class Incoming:
             self.refusal = 431
 
     def lose(self) -> None:
-        """Nothing of it will be answered any more."""
-        self.refusal = None
+        """Nothing of it will be answered any more, and nothing may come."""
+        self.refusal = self._parser = None  # which knows this object, as this object knows it
         for exchange in self.waiting:
             exchange.lose()
         self.waiting.clear()
@@ -109,7 +104,9 @@ class Incoming:
     def on_headers_complete(self) -> None:
         headers, url = self._headers, self._url
         self._headers, self._url, self._head = [], b"", 0
-        version = self._parser.get_http_version()
+        parser = self._parser
+        assert parser is not None  # it calls this
+        version = parser.get_http_version()
         hosts, expects = 0, False
         for name, value in headers:
             if name == b"host":
@@ -126,14 +123,14 @@ class Incoming:
         scope: Scope = {
             **self._always,
             "http_version": version,
-            "method": self._parser.get_method().decode("ascii"),
+            "method": parser.get_method().decode("ascii"),
             "path": unquote(path) if "%" in path else path,
             "raw_path": raw,
             "query_string": query,
             "headers": headers,
         }
-        keeps = self._parser.should_keep_alive()
-        self._filling = Exchange(self._connection, self._loop, scope, keeps=keeps, expects=expects)
+        keeps = parser.should_keep_alive()
+        self._filling = Exchange(self._loop, scope, keeps=keeps, expects=expects)
         self.waiting.append(self._filling)
 
     def on_body(self, body: bytes) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 
+from lamina.fs import syscalls
 from lamina.serve.connection import Connection
 from lamina.serve.loop import IN, Loop
 from lamina.serve.threads import Threads
@@ -145,6 +146,7 @@ class Listener:
             self.loop.call_later(_TICK, self._look)
         else:
             self._is_ticking = False
+            syscalls.give_back_heap()
 
     def _stop(self) -> None:
         if self.is_stopping:
