@@ -69,9 +69,9 @@ class Store:
         layout.ensure(root)
         return cls(root)
 
-    def ingest(self) -> Ingest:
-        """A writer of a new blob; a context manager."""
-        return self.blobs.ingest()
+    def ingest(self, *, hashes: bool = True) -> Ingest:
+        """A writer of a new blob; a context manager. See `Ingest`."""
+        return self.blobs.ingest(hashes=hashes)
 
     def partial(self, digest: Digest) -> Partial:
         """The beginning of a blob that is on its way here; a context manager."""

@@ -114,9 +114,9 @@ class Blobs:
                 raise Corrupt(f'"{digest}" has {size} bytes where {descriptor.size} are stated')
             ingest.commit(digest)
 
-    def ingest(self) -> Ingest:
-        """A writer of a new blob."""
-        return Ingest(self)
+    def ingest(self, *, hashes: bool = True) -> Ingest:
+        """A writer of a new blob; see `Ingest`."""
+        return Ingest(self, hashes=hashes)
 
     def adopt(self, path: str, digest: Digest, size: int) -> None:
         """Give the synced file `path` its place; what is there already stays, if it is whole.

@@ -25,11 +25,13 @@ _CHUNK = 1 << 20  # bytes read at once
 class Ingest:
     """A writer of one blob, hashed as it is written; a context manager.
 
-    Left without `commit`, nothing of it stays. Not for several threads at once.
+    Left without `commit`, nothing of it stays. Not for several threads at once. `hashes` is off
+    for who hashes what is written himself, and commits it `trusted`.
     """
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: Blobs, *, hashes: bool = True) -> None:
         self._blobs = blobs
+        self._hashes = hashes
         self._path = os.path.join(blobs.ingest_directory, Owner.this().fresh_name())
         self._hash = Sha256()
         self._hashed = 0  # bytes
@@ -41,13 +43,10 @@ class Ingest:
         size = len(data) if not isinstance(data, memoryview) else data.nbytes
         with told(self._blobs.root):
             write_all(self._fd, data if isinstance(data, memoryview) else memoryview(data))
-        self._hash.update(data)
-        self._hashed += size
+        if self._hashes:
+            self._hash.update(data)
+            self._hashed += size
         return size
-
-    def fileno(self) -> int:
-        """The file's descriptor, for a writer that hashes by itself; owned by this ingest."""
-        return self._fd
 
     def commit(self, digest: Digest | None = None, *, trusted: bool = False) -> tuple[Digest, int]:
         """Make the bytes a blob; its digest and its size in bytes.

@@ -9,8 +9,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lamina.errors import Invalid
-from lamina.fs.atomic import write_all
-from lamina.fs.faults import told
 from lamina.image.edit import Assembly
 from lamina.oci import media_type as types
 from lamina.oci.config import History, RunConfig
@@ -73,8 +71,8 @@ def import_tar(
     """
     kind, stream = _recognised(stream)
     with ExitStack() as stack:
-        ingest = stack.enter_context(store.ingest())
-        tee = cast("BinaryIO", _Tee(stream, ingest, str(store.root)))
+        ingest = stack.enter_context(store.ingest(hashes=False))
+        tee = cast("BinaryIO", _Tee(stream, ingest))
         drawn = None
         if snapshotter is None:
             learnt = learn(tee, kind)
@@ -135,15 +133,13 @@ class _Rejoined:
 class _Tee:
     """A stream each byte of which is kept on its way; hashed by who reads it."""
 
-    def __init__(self, stream: BinaryIO, ingest: Ingest, place: str) -> None:
+    def __init__(self, stream: BinaryIO, ingest: Ingest) -> None:
         self._stream = stream
-        self._fd = ingest.fileno()
-        self._place = place  # what a message calls the store
+        self._ingest = ingest
 
     def read(self, size: int = -1, /) -> bytes:
         data = self._stream.read(_CHUNK if size < 0 else min(size, _CHUNK))
-        with told(self._place):
-            write_all(self._fd, memoryview(data))
+        self._ingest.write(data)
         return data
 
 
