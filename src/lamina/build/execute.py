@@ -136,8 +136,11 @@ class Executor:
             changes = self.workshop.snapshotter.changes(draft)
             packed = pack(changes, ingest, clamp=self.graph.epoch)
             digest, size = ingest.commit(packed.diff_id, trusted=True)
-        store.indexes.put(packed.diff_id, indexes.encode(packed.index))
-        store.diff_ids.put(digest, packed.diff_id)
+        encoded = indexes.encode(packed.index)
+        with store.database.transaction():
+            store.indexes.put(packed.diff_id, encoded)
+            store.diff_ids.put(digest, packed.diff_id)
+            store.crcs.put(digest, packed.crc)
         chain = self._chain(step, packed.diff_id)
         self.workshop.snapshotter.commit(draft, chain)
         now = self.workshop.clock()

@@ -225,9 +225,14 @@ def _recompressed(
     store = workshop.store
     with store.blobs.open(layer) as stored, store.ingest() as ingest:
         plain = decompressed(stored)
+        check = store.crcs.check(layer.digest) if layer.media_type in media_type.PLAIN else None
         with Compressor(ingest, coding, level=level, threads=processors()) as out:
             while data := plain.read(1 << 20):
                 out.write(data)
+                if check is not None:
+                    check.update(data)
+        if check is not None:
+            check.end()
         digest, size = ingest.commit()
     store.diff_ids.put(digest, diff_id)  # type: ignore[arg-type]  # a DiffID is a str at run time
     return Descriptor(wanted, digest, size)

@@ -18,6 +18,7 @@ from lamina.errors import Conflict, Invalid
 from lamina.fs.metadata import data_extents, read_xattrs
 from lamina.layer import whiteout
 from lamina.layer.changes import Change, Kind
+from lamina.layer.crc import Crc
 from lamina.layer.entry import FILE, Entry
 from lamina.layer.header import printable
 from lamina.layer.index import Index
@@ -51,6 +52,7 @@ class Packed:
     diff_id: DiffID
     size: int  # bytes of the plain tar
     index: Index  # a Sequence[Entry], whiteouts included
+    crc: Crc  # of the plain tar
 
 
 def pack(changes: Iterable[Change], out: Sink, *, clamp: int | None = None) -> Packed:
@@ -87,7 +89,7 @@ def pack(changes: Iterable[Change], out: Sink, *, clamp: int | None = None) -> P
                 writer.begin(entry)
             index.append(entry)
         writer.close()
-    return Packed(tee.diff_id, writer.offset, index)
+    return Packed(tee.diff_id, writer.offset, index, tee.crc)
 
 
 def _whiteout(path: str, clamp: int | None) -> Entry:
@@ -145,6 +147,7 @@ class _Tee:
         self._parts: list[bytes | bytearray | memoryview] = []
         self._size = 0
         self._hash = Sha256()
+        self.crc = Crc()  # of all that was written, once it has ended
         self._queue: SimpleQueue[bytes] = SimpleQueue()
         self._credits: SimpleQueue[None] = SimpleQueue()
         for _ in range(_AHEAD):
@@ -188,6 +191,7 @@ class _Tee:
             if self._error is None:
                 try:
                     self._hash.update(data)
+                    self.crc = self.crc.plus(data)
                     self._out.write(data)
                 except BaseException as error:  # noqa: BLE001  # raised again by the writer's thread
                     self._error = error

@@ -62,6 +62,7 @@ def commit(ground: Ground, store: Store, image: Image, container: Container, wis
         lease.add(digest)
         store.indexes.put(packed.diff_id, encode(packed.index))
         store.diff_ids.put(digest, packed.diff_id)
+        store.crcs.put(digest, packed.crc)
         layer = Descriptor(media_type.OCI_LAYER, digest, size)
         assembly = Assembly.of(image).append(layer, packed.diff_id, history).configure(config)
         assembly = replace(assembly, author=wish.author or None)

@@ -24,6 +24,7 @@ TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lamina.store.crcs import Crcs
     from lamina.store.gc import Report, Trees
     from lamina.store.partial import Partial
 
@@ -50,9 +51,9 @@ class Store:
     def __init__(self, root: Path | str) -> None:
         self.directory = os.fspath(root)
         self.database = Database(f"{root}/lamina.db", f"{root}/locks")
-        self.blobs = Blobs(root)
-        self.names = Names(root, self.database, self.blobs)
         self.records = Records(self.database)
+        self.blobs = Blobs(root, self.records)
+        self.names = Names(root, self.database, self.blobs)
         self.indexes = Indexes(self.database)
         self.diff_ids = DiffIDs(self.database)
         self.leases = Leases(self.database, f"{root}/locks/gc")
@@ -62,6 +63,12 @@ class Store:
         from pathlib import Path
 
         return Path(self.directory)
+
+    @cached_property
+    def crcs(self) -> Crcs:
+        from lamina.store.crcs import Crcs
+
+        return Crcs(self.records)
 
     @classmethod
     def open(cls, root: Path | str) -> Store:

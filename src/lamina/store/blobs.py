@@ -20,14 +20,20 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from lamina.store.records import Records
+
 _CHUNK = 1 << 20  # bytes
 
 
 class Blobs:
-    """The blobs of one store. Safe for many threads and processes."""
+    """The blobs of one store. Safe for many threads and processes.
 
-    def __init__(self, root: Path | str) -> None:
+    `records` get the CRC-32 of plain layers that are pushed here.
+    """
+
+    def __init__(self, root: Path | str, records: Records | None = None) -> None:
         self.root = os.fspath(root)
+        self._records = records
         self.ingest_directory = os.path.join(root, "ingest")
         self._directory = os.path.join(root, "blobs")
         self._gc_lock = os.path.join(root, "locks", "gc")
@@ -102,17 +108,23 @@ class Blobs:
 
     def push(self, descriptor: Descriptor, stream: BinaryIO) -> None:
         """Store what `stream` yields; Corrupt unless it has the descriptor's digest and size."""
+        from lamina.layer.crc import Crc
+        from lamina.oci.media_type import PLAIN
+        from lamina.store.crcs import Crcs
+
         digest = descriptor.digest
         with self.ingest() as ingest:
-            size = 0
+            crc = Crc()
             while data := stream.read(_CHUNK):
-                size += len(data)
-                if size > descriptor.size:
+                crc = crc.plus(data)
+                if crc.size > descriptor.size:
                     raise Corrupt(f'"{digest}" has more than the {descriptor.size} bytes stated')
                 ingest.write(data)
-            if size != descriptor.size:
-                raise Corrupt(f'"{digest}" has {size} bytes where {descriptor.size} are stated')
+            if crc.size != descriptor.size:
+                raise Corrupt(f'"{digest}" has {crc.size} bytes where {descriptor.size} are stated')
             ingest.commit(digest)
+        if self._records is not None and descriptor.media_type in PLAIN:
+            Crcs(self._records).put(digest, crc)
 
     def ingest(self, *, hashes: bool = True) -> Ingest:
         """A writer of a new blob; see `Ingest`."""

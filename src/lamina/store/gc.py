@@ -12,7 +12,7 @@ from lamina.fs import lock
 from lamina.fs.faults import told
 from lamina.fs.owner import Owner
 from lamina.oci.digest import ChainID, Digest
-from lamina.store import partial
+from lamina.store import crcs, partial
 from lamina.store.reach import reach
 from lamina.values import dataclass, field
 
@@ -41,7 +41,7 @@ class Report:
 
     blobs: dict[Digest, int]  # bytes of each
     trees: dict[str, int]  # bytes of each snapshot, by chain ID, and draft, by key
-    rows: int  # tar indexes and diff IDs
+    rows: int  # tar indexes, diff IDs and CRC-32s
     leftovers: int  # bytes that the dead had left half written
 
     @property
@@ -122,7 +122,7 @@ def _sweep_blobs(store: Store, live: set[Digest], horizon: int | None, *, dry_ru
 def _sweep_rows(
     store: Store, live: set[Digest], swept: Collection[Digest], *, dry_run: bool
 ) -> int:
-    """Forget tar indexes and diff IDs of layers that are gone; how many."""
+    """Forget what was known of layers that are gone; how many rows."""
     here = {digest for digest, _ in store.blobs.all()} - set(swept)
     with store.database.transaction() as connection:
         pairs = connection.execute("SELECT digest, diff_id FROM diff_ids").fetchall()
@@ -130,10 +130,13 @@ def _sweep_rows(
         needed = {diff_id for blob, diff_id in pairs if blob in here} | live
         known = connection.execute("SELECT diff_id FROM indexes").fetchall()
         stale = [row for row in known if row[0] not in needed]
+        tars = connection.execute("SELECT key FROM records WHERE kind = ?", (crcs.KIND,)).fetchall()
+        lost = [(crcs.KIND, tar) for (tar,) in tars if tar not in here]
         if not dry_run:
             connection.executemany("DELETE FROM diff_ids WHERE digest = ?", gone)
             connection.executemany("DELETE FROM indexes WHERE diff_id = ?", stale)
-    return len(gone) + len(stale)
+            connection.executemany("DELETE FROM records WHERE kind = ? AND key = ?", lost)
+    return len(gone) + len(stale) + len(lost)
 
 
 def _leftovers(root: Path, *, dry_run: bool) -> int:

@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol, cast
 from lamina.errors import Corrupt, Invalid
 from lamina.image import fetch, graph, select, view
 from lamina.image.view import Layer
+from lamina.layer.crc import Crc
 from lamina.oci import media_type as types
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
@@ -276,7 +277,13 @@ class _Pull:
     ) -> None:
         with _Arriving(self, descriptor, partial) as arriving:
             digest, end = read(cast("BinaryIO", arriving))
-        self._settle(descriptor, digest, end, partial.commit)
+
+        def commit() -> None:
+            partial.commit()
+            if descriptor.media_type in types.PLAIN:
+                self.store.crcs.put(descriptor.digest, arriving.crc)
+
+        self._settle(descriptor, digest, end, commit)
 
     def _settle(
         self,
@@ -333,6 +340,7 @@ class _Arriving:
         self._left = partial.size  # of what is kept, not yet read
         self._rest: BinaryIO | None = None
         self._done = 0
+        self.crc = Crc()
 
     def __enter__(self) -> _Arriving:
         return self
@@ -352,6 +360,7 @@ class _Arriving:
         else:
             data = self._come(size)
         self._done += len(data)
+        self.crc = self.crc.plus(data)
         self._pull.tell(Event(self._descriptor, Outcome.MOVING, self._done))
         return data
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Protocol
 
-from lamina.errors import Corrupt, Invalid, NotFound
+from lamina.errors import Invalid, NotFound
 from lamina.image import fetch, graph, select
 from lamina.layer.compress import Compressor, Kind, processors
 from lamina.oci import document
@@ -27,7 +27,6 @@ from lamina.transfer.side import Job, Stop, side_by_side
 from lamina.values import dataclass, replace
 
 WORKERS = 4  # layers at a time
-_PLAIN = frozenset({types.OCI_LAYER, types.DOCKER_LAYER})
 _COMPRESSED = {
     (types.OCI_LAYER, "gzip"): types.OCI_LAYER_GZIP,
     (types.OCI_LAYER, "zstd"): types.OCI_LAYER_ZSTD,
@@ -167,7 +166,7 @@ class _Push:
         jobs: list[Job] = []
         for one in blobs:
             self.tell(Event(one, Outcome.WAITING, 0))
-            plain = one.media_type in _PLAIN and self.manner.compression != "none"
+            plain = one.media_type in types.PLAIN and self.manner.compression != "none"
             do = self._compressed if plain else self._as_it_is
             jobs.append(lambda one=one, do=do: do(one))  # type: ignore[misc]
         side_by_side(jobs, self.manner.workers, self.stop)
@@ -256,7 +255,7 @@ class Compressing:
 
     def _pieces(self) -> Iterator[bytes]:
         descriptor = self._descriptor
-        read, done = descriptor.digest.hasher(), 0
+        check, done = self._store.crcs.check(descriptor.digest), 0
         out = _Pieces()
         with (
             self._store.blobs.open(descriptor) as blob,
@@ -266,17 +265,12 @@ class Compressing:
         ):
             while data := blob.read(fetch.CHUNK):
                 self._stop.check()
-                read.update(data)
+                check.update(data)
                 compressor.write(data)
                 done += len(data)
                 self._tell(Event(descriptor, Outcome.MOVING, done))
                 yield from out.take()
-            if Digest.done(read) != descriptor.digest:
-                raise Corrupt(
-                    f'the blob "{descriptor.digest}" is damaged: its bytes have the digest'
-                    f' "{Digest.done(read)}"',
-                    hint="remove what uses it, and fetch or build it again",
-                )
+            check.end()
         yield from out.take()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lamina.errors import Invalid
 from lamina.image.edit import Assembly
+from lamina.layer.crc import Crc
 from lamina.oci import media_type as types
 from lamina.oci.config import History, RunConfig
 from lamina.oci.descriptor import Descriptor
@@ -72,7 +73,8 @@ def import_tar(
     kind, stream = _recognised(stream)
     with ExitStack() as stack:
         ingest = stack.enter_context(store.ingest(hashes=False))
-        tee = cast("BinaryIO", _Tee(stream, ingest))
+        kept = _Tee(stream, ingest)
+        tee = cast("BinaryIO", kept)
         drawn = None
         if snapshotter is None:
             learnt = learn(tee, kind)
@@ -87,6 +89,8 @@ def import_tar(
         if not learnt.entries and not (drawn and drawn.applied.leans):
             raise Invalid("the archive is empty", hint="expected a tar of a root file system")
         ingest.commit(learnt.digest, trusted=True)
+        if kind == "none":
+            store.crcs.put(learnt.digest, kept.crc)
         layer = Descriptor(_MEDIA_TYPES[kind], learnt.digest, learnt.size)
         if snapshotter is not None and drawn is not None:
             chain, path = ChainID(learnt.diff_id), store.blobs.path(learnt.digest)
@@ -136,10 +140,12 @@ class _Tee:
     def __init__(self, stream: BinaryIO, ingest: Ingest) -> None:
         self._stream = stream
         self._ingest = ingest
+        self.crc = Crc()
 
     def read(self, size: int = -1, /) -> bytes:
         data = self._stream.read(_CHUNK if size < 0 else min(size, _CHUNK))
         self._ingest.write(data)
+        self.crc = self.crc.plus(data)
         return data
 
 

@@ -11,6 +11,7 @@ import pytest
 from boxes import NEEDS, Box, eventually
 from lamina.engine import containers
 from lamina.errors import Denied, Invalid, NotFound
+from lamina.layer.crc import Crc
 from lamina.run import changes, copying
 from lamina.run.commit import Wish
 from lamina.run.container import Container
@@ -64,6 +65,8 @@ def test_a_commit_is_an_image_that_runs(box: Box) -> None:
     from lamina.image.validate import validate
 
     assert validate(box.engine.store.blobs, image.descriptor) == []
+    layer = image.layers[1].descriptor.digest
+    assert box.engine.store.crcs.get(layer) == Crc().plus(box.engine.store.blobs.read(layer))
     box.engine.remove_image("child")
 
 

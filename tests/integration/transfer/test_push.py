@@ -16,6 +16,7 @@ from tests.registry import Registry, cut_after, times
 from lamina.engine import Engine
 from lamina.errors import Corrupt, NotFound
 from lamina.layer.compress import decompressed
+from lamina.layer.crc import Crc
 from lamina.oci import media_type as types
 from lamina.oci import platform as platforms
 from lamina.oci import reference
@@ -133,14 +134,59 @@ def test_a_compressed_upload_that_broke_goes_on(registry: Registry, engine: Engi
     assert zlib.decompress(registry.blobs["x"][layer["digest"]], 31) == LARGE
 
 
-def test_a_blob_that_the_disk_has_changed_is_not_sent(registry: Registry, engine: Engine) -> None:
+DAMAGES = {
+    "a bit": LARGE[:1000] + bytes([LARGE[1000] ^ 1]) + LARGE[1001:],
+    "the last byte": LARGE[:-1] + b"x",
+    "truncated": LARGE[:-512],
+    "grown": LARGE + bytes(512),
+}
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+@pytest.mark.parametrize("is_known", [True, False], ids=["by its CRC-32", "by its digest"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_layer_that_the_disk_has_changed_is_not_sent(
+    registry: Registry, engine: Engine, damage: str, is_known: bool, compression: str
+) -> None:
+    keep(engine, named(registry), LARGE)
+    digest = Digest.of(LARGE)
+    if is_known:
+        engine.store.crcs.put(digest, Crc().plus(LARGE))
+    path = engine.store.blobs.path(digest)
+    path.chmod(0o644)
+    path.write_bytes(DAMAGES[damage])
+    with pytest.raises(Corrupt, match="damaged"):
+        engine.push(named(registry), Manner(compression=compression))
+    # The session was given up, and never ended: at most the config is there.
+    assert registry.requests("DELETE", "uploads") and not registry.uploads
+    assert all(data.startswith(b"{") for data in registry.blobs.get("x", {}).values())
+    assert "x" not in registry.manifests
+    path.write_bytes(LARGE)
+    engine.push(named(registry), Manner(compression=compression))
+    assert len(registry.blobs["x"]) == 2
+
+
+def test_a_layer_of_an_older_store_is_known_once_it_was_sent(
+    registry: Registry, engine: Engine
+) -> None:
+    keep(engine, named(registry), LARGE)
+    assert engine.store.crcs.get(Digest.of(LARGE)) is None
+    engine.push(named(registry), Manner())
+    assert engine.store.crcs.get(Digest.of(LARGE)) == Crc().plus(LARGE)
+
+
+def test_whoever_forges_a_layer_and_what_is_known_of_it_is_found_by_who_unpacks_it(
+    registry: Registry, engine_at: MakeEngine
+) -> None:
+    engine, forged = engine_at("sender"), tar(("large", noise(2_500_000, 2)))
     keep(engine, named(registry), LARGE)
     path = engine.store.blobs.path(Digest.of(LARGE))
     path.chmod(0o644)
-    path.write_bytes(LARGE[:-1] + b"x")
-    with pytest.raises(Corrupt, match="damaged"):
-        engine.push(named(registry), Manner())
-    assert "x" not in registry.manifests
+    path.write_bytes(forged)
+    engine.store.crcs.put(Digest.of(LARGE), Crc().plus(forged))
+    engine.push(named(registry), Manner())
+    with pytest.raises(Corrupt, match="but the config says"):
+        engine_at("receiver", "copying").pull(named(registry))
 
 
 def index_of(engine: Engine, registry: Registry, *lacking: str) -> Descriptor:

@@ -11,6 +11,7 @@ import pytest
 from lamina.errors import Conflict, Invalid
 from lamina.layer.apply import apply
 from lamina.layer.changes import Change, Kind, tree_changes
+from lamina.layer.crc import Crc
 from lamina.layer.diff import Packed, pack
 from lamina.layer.tar import DIR, FILE, Entry, read_index
 from lamina.oci.digest import Digest
@@ -21,6 +22,7 @@ def packed(changes: object, *, clamp: int | None = None) -> tuple[Packed, bytes]
     made = pack(changes, out, clamp=clamp)
     assert made.diff_id == Digest.of(out.getvalue())
     assert made.size == len(out.getvalue())
+    assert made.crc == Crc().plus(out.getvalue())
     found = read_index(io.BytesIO(out.getvalue()))
     for mine, theirs in zip(made.index, found, strict=True):
         theirs.digest = mine.digest
