@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from lamina.late import re
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MEANINGFUL = frozenset("*?[")
 
 
 def has_wildcards(text: str) -> bool:
     """Whether an unescaped `*`, `?` or `[` is in `text`."""
+    if _MEANINGFUL.isdisjoint(text):
+        return False
     return re.search(r"[*?\[]", re.sub(r"\\.", "", text, flags=re.DOTALL)) is not None
 
 

@@ -9,7 +9,7 @@ from lamina.late import re
 from lamina.values import dataclass
 
 NAMES = frozenset(("syntax", "escape", "check"))
-_FORM = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+?)[\t\n\f\r ]*")
+_FORM = r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+?)[\t\n\f\r ]*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Directives:
             return None
         name = value = ""
         if line.startswith(self._mark):
-            match = _FORM.fullmatch(line[len(self._mark) :].lstrip(SPACE))
+            match = re.fullmatch(_FORM, line[len(self._mark) :].lstrip(SPACE))
             if match:
                 name, value = match[1].lower(), match[2]
         if name not in NAMES:

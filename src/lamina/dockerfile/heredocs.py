@@ -6,13 +6,12 @@ from lamina.dockerfile.instructions import Heredoc
 from lamina.dockerfile.words import WordError, expand_to_words
 from lamina.late import re
 
-_MARK = re.compile(r"(\d*)<<(-?)[\t\n\f\r ]*([^<]*)", re.ASCII)
-_LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
+_MARK = r"(?a:(\d*)<<(-?)[\t\n\f\r ]*([^<]*))"
 
 
 def parse_mark(word: str) -> Heredoc | None:
     """The heredoc, still empty, that `word` opens; None if it is none; WordError if ill-formed."""
-    match = _MARK.fullmatch(word)
+    match = re.fullmatch(_MARK, word) if "<<" in word else None
     if not match or not match[3]:
         return None
     plain = expand_to_words(match[3], {}, keep_unset=True)
@@ -42,7 +41,7 @@ def marks_of(line: str) -> list[Heredoc]:
 
 def chomp(content: str) -> str:
     """`content` without the tabs that begin its lines, as <<- asks for."""
-    return _LEADING_TABS.sub("", content)
+    return re.sub(r"(?m)^\t+", "", content)
 
 
 def _quotes(word: str) -> int:

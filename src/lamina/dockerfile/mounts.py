@@ -53,8 +53,7 @@ _TEXTS = {
     "destination": "target",
     "id": "id",
 }
-_OCTAL = re.compile(r"[0-7]+")
-_DECIMAL = re.compile(r"[0-9]+")
+_OCTAL, _DECIMAL = r"[0-7]+", r"[0-9]+"
 _KEYS = (
     *("type", "from", "source", "src", "target", "dst", "destination", "readonly", "ro"),
     *("readwrite", "rw", "id", "sharing", "mode", "uid", "gid", "size", "required", "env"),
@@ -178,7 +177,7 @@ def _truth(key: str, value: str) -> bool:
 
 def _number(key: str, value: str) -> int:
     grammar, base = (_OCTAL, 8) if key == "mode" else (_DECIMAL, 10)
-    if not grammar.fullmatch(value) or len(value) > 20 or int(value, base) >= 2**32:
+    if not re.fullmatch(grammar, value) or len(value) > 20 or int(value, base) >= 2**32:
         expected = "octal digits" if base == 8 else "a number"
         raise Invalid(f'"{value}" of "{key}" must be {expected}')
     return int(value, base)

@@ -88,7 +88,7 @@ def _body(mark: Heredoc, lines: Lines, node: Node) -> Heredoc:
 
 def _split(line: str) -> tuple[str, tuple[str, ...], str]:
     """Keyword, flags and the rest of a logical line."""
-    parts = BLANKS.split(line.strip(SPACE), maxsplit=1)
+    parts = re.split(BLANKS, line.strip(SPACE), maxsplit=1)
     if len(parts) == 1:
         return parts[0], (), ""
     rest = parts[1].lstrip(_ASCII_SPACE)
@@ -161,6 +161,8 @@ def parse_json(text: str) -> tuple[str, ...] | None:
             "a JSON array of an instruction may hold strings only",
             hint="write each element between double quotes",
         )
+    if text.isascii() and "\\" not in text:  # there is no way to spell a surrogate
+        return tuple(values)
     return tuple([re.sub(_SURROGATE, "\ufffd", value) for value in values])
 
 
@@ -181,7 +183,7 @@ def _maybe_json_list(rest: str, escape: str) -> tuple[tuple[str, ...], bool]:
 
 
 def _blank_separated(rest: str, escape: str) -> tuple[tuple[str, ...], bool]:
-    return tuple(BLANKS.split(rest)) if rest else (), False
+    return tuple(re.split(BLANKS, rest)) if rest else (), False
 
 
 def _whole(rest: str, escape: str) -> tuple[tuple[str, ...], bool]:
@@ -207,7 +209,7 @@ def _key_values(rest: str, escape: str) -> tuple[tuple[str, ...], bool]:
     if not words:
         return (), False
     if "=" not in words[0]:
-        parts = BLANKS.split(rest, maxsplit=1)
+        parts = re.split(BLANKS, rest, maxsplit=1)
         if len(parts) < 2:
             raise Invalid(f'"{rest}" has no value', hint=f"write {rest}=value")
         return (parts[0], parts[1], ""), False

@@ -15,7 +15,7 @@ from lamina.errors import Invalid
 from lamina.late import re
 from lamina.values import dataclass, replace
 
-_SURROGATE = re.compile(r"[\udc80-\udcff]")
+_SURROGATE = r"[\udc80-\udcff]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +156,10 @@ def _nodes(lines: Lines) -> list[Node]:
 
 def _warn_of_bytes(lines: Lines) -> None:
     text = lines.source.text
-    if text.isascii() or not _SURROGATE.search(text):
+    if text.isascii() or not re.search(_SURROGATE, text):
         return
     for number, line in enumerate(lines.source.lines, 1):
-        match = _SURROGATE.search(line)
+        match = re.search(_SURROGATE, line)
         if match:
             span = Span(number, match.start() + 1, number, match.end() + 1)
             lines.warnings.append(Warning("not UTF-8; its bytes are kept as they are", span))

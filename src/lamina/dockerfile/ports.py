@@ -6,7 +6,7 @@ from lamina.errors import Invalid
 from lamina.late import re
 
 _PROTOCOLS = frozenset(("tcp", "udp", "sctp"))
-_NUMBER = re.compile(r"[0-9]+")
+_NUMBER = r"[0-9]+"
 _HINT = "expected a port or a range, and perhaps a protocol: 80, 8000-8010/tcp"
 
 
@@ -44,7 +44,7 @@ def _range(text: str, spec: str) -> tuple[int, int]:
 
 
 def _port(text: str, spec: str) -> int:
-    if not _NUMBER.fullmatch(text) or len(text) > 20 or int(text) > 65535:
+    if not re.fullmatch(_NUMBER, text) or len(text) > 20 or int(text) > 65535:
         raise Invalid(f'"{text}" in "{spec}" is no port', hint=_HINT)
     return int(text)
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lamina.late import re
-
 SPACE = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
-BLANKS = re.compile(r"[\t\v\f\r ]+")  # what parts an instruction from its arguments
+BLANKS = r"[\t\v\f\r ]+"  # an expression: what parts an instruction from its arguments
 _NEAR = 2  # edits
 
 

@@ -19,9 +19,9 @@ TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from typing import Any
 
-_STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
-_ONBUILD = re.compile(r"[\t\n\f\r ]*ONBUILD[\t\n\f\r ]*", re.IGNORECASE)
-_RETRIES = re.compile(r"[+-]?[0-9]+")
+_STAGE_NAME = r"[a-z][a-z0-9\-_.]*"
+_ONBUILD = r"(?i)[\t\n\f\r ]*ONBUILD[\t\n\f\r ]*"
+_RETRIES = r"[+-]?[0-9]+"
 _SHORTEST = 1_000_000  # nanoseconds: Docker refuses shorter intervals
 
 _NETWORKS = ("default", "none", "host")
@@ -69,7 +69,7 @@ def _from(request: Request) -> ins.From:
     as_name = as_keyword = None
     if len(args) == 3 and args[1].lower() == "as":
         as_keyword, as_name = args[1], args[2].lower()
-        if not _STAGE_NAME.fullmatch(as_name):
+        if not re.fullmatch(_STAGE_NAME, as_name):
             raise Refused(
                 f'"{args[2]}" cannot name a stage',
                 hint="a name begins with a letter, and holds letters, digits, - _ and .",
@@ -289,7 +289,7 @@ def _retries(request: Request) -> int:
     text = request.one("retries")
     if not text:
         return 0
-    if not _RETRIES.fullmatch(text) or len(text) > 20 or not 0 <= int(text) < 2**31:
+    if not re.fullmatch(_RETRIES, text) or len(text) > 20 or not 0 <= int(text) < 2**31:
         raise Refused(f'--retries is "{text}", expected a count', culprit="--retries")
     return int(text)
 
@@ -302,7 +302,7 @@ def _onbuild(request: Request) -> ins.OnBuild:
         raise Refused("ONBUILD cannot trigger another ONBUILD")
     if inner in ("FROM", "MAINTAINER"):
         raise Refused(f"ONBUILD cannot trigger {inner}", culprit=node.args[0])
-    trigger = _ONBUILD.sub("", node.original, count=1)
+    trigger = re.sub(_ONBUILD, "", node.original, count=1)
     for heredoc in node.heredocs:
         trigger += f"\n{heredoc.content}{heredoc.name}"
     child = node.child or node

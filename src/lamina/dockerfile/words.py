@@ -23,7 +23,7 @@ from lamina.values import dataclass
 
 __all__ = ["Expansion", "WordError", "examine", "expand", "expand_to_words", "used_names"]
 
-_PLAIN = re.compile(r"[^'\"$\\`<]*")
+_MEANINGFUL = frozenset("'\"$\\`<")
 _SPECIAL_NAMES = frozenset("@*#?-$!0")
 
 
@@ -53,7 +53,7 @@ def expand(
     meaning, as in a heredoc. WordError if a quote or a brace is open, the modifier unknown, or a
     required variable missing.
     """
-    if _PLAIN.fullmatch(word):
+    if _MEANINGFUL.isdisjoint(word):
         return word
     reader = _Reader(word, env, escape, keep_quotes, keep_escapes, keep_unset, skip_quotes)
     return reader.run()[0]
