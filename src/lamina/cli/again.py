@@ -9,21 +9,37 @@ from collections.abc import Mapping, Sequence
 from lamina.cli.settings import root_of
 from lamina.engine import again
 from lamina.engine.again import Answer, Question
+from lamina.errors import Error
+from lamina.store import Store
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.build import Basis
     from lamina.cli.progress import Stream
-    from lamina.store import Store
 
 # What shells set anew for each command, and what stands in the question already.
 _SHELLS = frozenset(("_", "OLDPWD", "PWD", "SHLVL"))
 _MOST = 1 << 20  # characters that are worth remembering
 
 
-def answer(line: Sequence[str], environment: Mapping[str, str], root: str | None) -> int | None:
-    """Say again what the command line has answered; its exit status, or None to do it."""
-    found = again.recall(root_of(environment, root), _question(line, environment))
+def opened(environment: Mapping[str, str], root: str | None) -> Store | None:
+    """The store in which there may be an answer; None if there was never one."""
+    directory = root_of(environment, root)
+    if not os.path.exists(f"{directory}/lamina.db"):
+        return None
+    try:
+        return Store.open(directory)
+    except (Error, OSError):
+        return None  # whoever does the command will say what is wrong
+
+
+def answer(store: Store, line: Sequence[str], environment: Mapping[str, str]) -> int | None:
+    """Say again what the command line has answered; its exit status, or None to do it.
+
+    The store stays open: the connection to its database ends with the process, or serves whoever
+    does the command. The last one to be closed would sync the disk.
+    """
+    found = again.recall(store, _question(line, environment))
     if found is None:
         return None
     sys.stderr.write(found.said)

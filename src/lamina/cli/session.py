@@ -83,10 +83,12 @@ class Session:
         return self._command(entry, spelled, words, options.text("root"))
 
     def _command(self, entry: Entry, spelled: str, words: list[str], root: str | None) -> int:
+        store = None
         if entry.again:
             from lamina.cli import again
 
-            status = again.answer(self.argv, self.environment, root)
+            store = again.opened(self.environment, root)
+            status = again.answer(store, self.argv, self.environment) if store else None
             if status is not None:
                 return status
         command = load(entry)
@@ -98,7 +100,7 @@ class Session:
             return self._show_help([spelled])
         from lamina.engine import Engine
 
-        with Engine(from_environment(self.environment, root=root)) as engine:
+        with Engine(from_environment(self.environment, root=root), store) as engine:
             return command.run(args, engine)
 
     def _show_help(self, words: list[str]) -> int:

@@ -58,21 +58,16 @@ class Answer:
     printed: str
 
 
-def recall(directory: str, question: Question) -> Answer | None:
+def recall(store: Store, question: Question) -> Answer | None:
     """What the whole build would answer; None if it has to be done to know."""
-    if not os.path.exists(f"{directory}/lamina.db"):
-        return None
-    store = Store(directory)
     try:
         data = store.records.get(KIND, question.key)
         kept = _Kept.decode(data) if data is not None else None
         if kept is not None and kept.holds(store, question.circumstances):
             _report(store, kept)
-            # The connection ends with the process: the last one to be closed would sync the disk.
             return kept.answer
     except (Error, ValueError, OSError):
         pass  # the whole build will say what is wrong
-    store.close()
     return None
 
 

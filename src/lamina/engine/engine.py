@@ -63,8 +63,11 @@ class Settings:
 class Engine:
     """The nouns of one root, each made at its first use; a context manager that closes them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, store: Store | None = None) -> None:
+        """`store`: that of the settings' root, where it is open already."""
         self.settings = settings
+        if store is not None:
+            self.store = store
 
     def __enter__(self) -> Engine:
         return self

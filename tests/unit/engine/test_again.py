@@ -32,15 +32,15 @@ def basis(tmp_path: Path, *, began: float | None = None) -> Basis:
 
 def test_an_answer_comes_back(store: Store, tmp_path: Path) -> None:
     again.keep(store, QUESTION, basis(tmp_path), ANSWER)
-    assert again.recall(store.directory, QUESTION) == ANSWER
-    assert again.recall(store.directory, Question("other", "a=1")) is None
-    assert again.recall(store.directory, Question(QUESTION.line, "a=2")) is None
+    assert again.recall(store, QUESTION) == ANSWER
+    assert again.recall(store, Question("other", "a=1")) is None
+    assert again.recall(store, Question(QUESTION.line, "a=2")) is None
 
 
 def test_the_report_is_given_a_new_time(store: Store, tmp_path: Path) -> None:
     again.keep(store, QUESTION, basis(tmp_path), ANSWER)
     before = time.time()
-    again.recall(store.directory, QUESTION)
+    again.recall(store, QUESTION)
     data = store.records.get("build-report", "last") or b""
     assert data.startswith(b'{"place": "x", "time": ')
     assert before <= float(data.split()[3].rstrip(b",")) <= time.time()
@@ -48,7 +48,7 @@ def test_the_report_is_given_a_new_time(store: Store, tmp_path: Path) -> None:
 
 def test_young_files_are_not_known_by_their_looks(store: Store, tmp_path: Path) -> None:
     again.keep(store, QUESTION, basis(tmp_path, began=time.time()), ANSWER)
-    assert again.recall(store.directory, QUESTION) is None
+    assert again.recall(store, QUESTION) is None
 
 
 def test_what_is_damaged_is_no_answer(store: Store, tmp_path: Path) -> None:
@@ -56,14 +56,9 @@ def test_what_is_damaged_is_no_answer(store: Store, tmp_path: Path) -> None:
     whole = store.records.get(again.KIND, QUESTION.key) or b""
     for cut in range(len(whole)):
         store.records.put(again.KIND, QUESTION.key, whole[:cut], now=1)
-        assert again.recall(store.directory, QUESTION) is None
+        assert again.recall(store, QUESTION) is None
     store.records.put(again.KIND, QUESTION.key, b"\xff" * 64, now=1)
-    assert again.recall(store.directory, QUESTION) is None
-
-
-def test_nothing_is_made_to_look_into(tmp_path: Path) -> None:
-    assert again.recall(str(tmp_path / "none"), QUESTION) is None
-    assert not (tmp_path / "none").exists()
+    assert again.recall(store, QUESTION) is None
 
 
 def test_few_answers_are_kept(store: Store, tmp_path: Path) -> None:
@@ -86,4 +81,4 @@ def test_what_cannot_be_kept_is_worked_out_again(store: Store, tmp_path: Path) -
     with store.database.transaction() as connection:
         connection.execute("DROP TABLE records")
     again.keep(store, QUESTION, basis(tmp_path), ANSWER)
-    assert again.recall(store.directory, QUESTION) is None
+    assert again.recall(store, QUESTION) is None
