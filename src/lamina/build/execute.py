@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import posixpath
-import threading
+from _thread import allocate_lock  # as `threading` does, which takes longer to import
 from collections.abc import Callable, Mapping
 
-from lamina.build import users
 from lamina.build.cache import Made
 from lamina.build.copying import Selection, copy, select
 from lamina.build.events import Event, Note
@@ -47,7 +46,7 @@ class Executor:
         self.trees = trees
         self.emit = emit
         self._commands: Commands | None = None
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._cancelled = False
 
     def cancel(self) -> None:
@@ -118,6 +117,8 @@ class Executor:
 
     def _make_directory(self, step: Step, op: WorkdirOp, fd: int) -> None:
         """See that the directory is there; what has to be made belongs to the user."""
+        from lamina.build import users
+
         root = Root(fd)
         owner = users.find(root, op.user) if op.user else users.Owner(0, 0)
         for text in owner.notes:

@@ -1,12 +1,13 @@
 """A Graph into layers: asks the cache, and runs what it cannot answer.
 
 Steps are taken in the order of the graph as soon as their inputs are there. The cache is asked
-in the caller's thread, for that is quick; what has to be made is made in threads, side by side.
+in the caller's thread, for that is quick; what has to be made is made in threads, side by side,
+but for a COPY that nothing else could be done beside.
 """
 
 from __future__ import annotations
 
-import threading
+from _thread import allocate_lock  # as `threading` does, which takes longer to import
 
 from lamina.build import key as keys
 from lamina.build.basis import Basis, files_behind
@@ -64,7 +65,7 @@ class Solver:
         self.trees = Trees(graph, workshop)
         self.cache = Cache(workshop.store, self._now)
         self._listen = listen
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._hashes: dict[str, HashCache] = {}
         self._lists: dict[str, ListCache] = {}
         self._selections: dict[int, Selection] = {}
@@ -91,6 +92,10 @@ class Solver:
                 for step in [step for step in waiting if self._is_ready(step)]:
                     waiting.remove(step)
                     answer = self._ask(step)
+                    is_idle = crew is None or crew.is_idle
+                    if answer is None and is_idle and self._is_done_here(step, waiting):
+                        self._equip()
+                        answer = self._make(step)
                     if answer is not None:
                         self.trees.made[step.index] = answer
                         continue
@@ -122,15 +127,26 @@ class Solver:
         steps = self.graph.steps
         return Basis(files, tuple((self._slot(s), self._keys[s.index].digest) for s in steps))
 
-    def _crew(self) -> Crew:
-        """What it takes to do a step, imported only when one has to be done."""
-        from lamina.build.crew import Crew
+    def _equip(self) -> None:
+        """Have what it takes to do a step, imported only when one has to be done."""
         from lamina.build.execute import Executor
 
-        self._executor = Executor(
+        self._executor = self._executor or Executor(
             self.graph, self.workshop, self.trees, self.emit, self._selections
         )
+
+    def _crew(self) -> Crew:
+        from lamina.build.crew import Crew
+
+        self._equip()
         return Crew(self._make, self.workers)
+
+    def _is_done_here(self, step: Step, waiting: list[Step]) -> bool:
+        """Whether nothing is gained by a thread: no other step is ready, and it does not wait.
+
+        A thread, with a connection to the database of its own, takes a millisecond.
+        """
+        return not isinstance(step.op, RunOp) and not any(map(self._is_ready, waiting))
 
     def _is_ready(self, step: Step) -> bool:
         return all(
@@ -301,7 +317,7 @@ class Solver:
     # -- making ----------------------------------------------------------------------------
 
     def _make(self, step: Step) -> tuple[Made, ...]:
-        """Do one step and keep its layer. In a thread of the pool."""
+        """Do one step and keep its layer. Mostly in a thread of the crew."""
         vertex = str(step.index)
         began = self.workshop.clock()
         try:
@@ -314,7 +330,7 @@ class Solver:
                     return self._hit(step, key, made)
             self._explain(step, key)
             self.emit(Started(vertex, step.label, began, step))
-            assert self._executor is not None  # made with the pool that this runs in
+            assert self._executor is not None  # `_equip` was called
             made = self._executor.make(step, self._selections.get(step.index), began)
             self.cache.keep(key, made, also=(quick,) if quick is not None else ())
             self.cache.stand(self._slot(step), key)

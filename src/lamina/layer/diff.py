@@ -12,7 +12,6 @@ import errno
 import os
 from _queue import SimpleQueue  # `queue` itself brings `heapq` along
 from collections.abc import Iterable
-from threading import Thread
 
 from lamina.errors import Conflict, Invalid
 from lamina.fs.metadata import data_extents, read_xattrs
@@ -28,6 +27,7 @@ from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from threading import Thread
     from typing import Protocol
 else:
     Protocol = object
@@ -56,7 +56,7 @@ class Packed:
 
 
 def pack(changes: Iterable[Change], out: Sink, *, clamp: int | None = None) -> Packed:
-    """Write `changes` to `out` as a layer; `out` is called from another thread, and not closed.
+    """Write `changes` to `out` as a layer; `out` may be called from another thread, is not closed.
 
     `clamp` is SOURCE_DATE_EPOCH in seconds: what is younger becomes that old. The changes' entries
     are completed on the way: `offset`, `sparse`, and `mtime` as it was written.
@@ -140,7 +140,7 @@ def _large(writer: TarWriter, entry: Entry, fd: int) -> None:
 
 
 class _Tee:
-    """Hands bytes on in larger pieces, and hashes them, in a thread of its own."""
+    """Hands bytes on in larger pieces, and hashes them: in a thread, if there are several."""
 
     def __init__(self, out: Sink) -> None:
         self._out = out
@@ -153,13 +153,16 @@ class _Tee:
         for _ in range(_AHEAD):
             self._credits.put(None)
         self._error: BaseException | None = None
-        self._thread = Thread(target=self._run, name="lamina-pack", daemon=True)
+        self._thread: Thread | None = None
 
     def __enter__(self) -> _Tee:
-        self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._thread is None:
+            if kind is None:
+                self._take(b"".join(self._parts))
+            return
         if kind is None and self._parts:
             self._flush()
         self._queue.put(b"")
@@ -179,6 +182,11 @@ class _Tee:
         return DiffID(Digest(f"sha256:{self._hash.hexdigest()}"))
 
     def _flush(self) -> None:
+        if self._thread is None:
+            from threading import Thread
+
+            self._thread = Thread(target=self._run, name="lamina-pack", daemon=True)
+            self._thread.start()
         self._credits.get()
         if self._error is not None:
             raise self._error
@@ -186,13 +194,16 @@ class _Tee:
         self._parts.clear()
         self._size = 0
 
+    def _take(self, data: bytes) -> None:
+        self._hash.update(data)
+        self.crc = self.crc.plus(data)
+        self._out.write(data)
+
     def _run(self) -> None:
         while data := self._queue.get():
             if self._error is None:
                 try:
-                    self._hash.update(data)
-                    self.crc = self.crc.plus(data)
-                    self._out.write(data)
+                    self._take(data)
                 except BaseException as error:  # noqa: BLE001  # raised again by the writer's thread
                     self._error = error
             self._credits.put(None)
