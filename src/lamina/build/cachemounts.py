@@ -29,7 +29,7 @@ _MOST = 64  # private copies of one cache at once
 @contextmanager
 def opened(mount: CacheMount, workshop: Workshop, trees: Trees) -> Iterator[Path]:
     """The directory of a cache, made if it is new; how it is shared is seen to meanwhile."""
-    place = workshop.cache_mounts / _name(mount, trees)
+    place = Path(workshop.cache_mounts, _name(mount, trees))
     place.mkdir(parents=True, exist_ok=True)
     if mount.sharing == "shared":
         with lock.exclusive(place / "making"):

@@ -178,7 +178,7 @@ class Commands:
             runtimes.FileMount("/etc/resolv.conf", _resolv(), 0o644),
         ]
         if self.workshop.ca_bundle is not None:
-            data = self.workshop.ca_bundle.read_bytes()
+            data = Path(self.workshop.ca_bundle).read_bytes()
             found.append(runtimes.FileMount(CA_PATH, data, 0o444))
         if op.script is not None:
             name, content = op.script
@@ -240,7 +240,9 @@ class Commands:
                 found.append(mount)
                 continue
             mark = secrets.token_hex(8)
-            place, empty = (self.workshop.spool / f"{each}-{mark}" for each in ("bound", "empty"))
+            place, empty = (
+                Path(self.workshop.spool, f"{each}-{mark}") for each in ("bound", "empty")
+            )
             for directory in (place, empty):
                 directory.mkdir(mode=0o700)
                 stack.callback(directory.rmdir)
@@ -258,7 +260,7 @@ class Commands:
         """The same tree with an upper directory of its own, thrown away afterwards."""
         import shutil
 
-        place = self.workshop.spool / f"bind-{secrets.token_hex(8)}"
+        place = Path(self.workshop.spool, f"bind-{secrets.token_hex(8)}")
         upper, work = place / "upper", place / "work"
         upper.mkdir(parents=True)
         work.mkdir()

@@ -9,18 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 from lamina.build.inside import read
-from lamina.dockerfile.ignore import Ignore
 from lamina.errors import Invalid, NotFound
 from lamina.values import dataclass, replace
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import BinaryIO, Protocol
 
     from lamina.build.selection import Item
+    from lamina.dockerfile.ignore import Ignore
 else:
     Protocol = object
 
@@ -56,7 +56,7 @@ class Context(Protocol):
 class LocalContext:
     """A directory of this host."""
 
-    path: Path
+    path: Path | str
     ignore: Ignore | None = None
     name: str = "build context"
     ignore_name: str = IGNORE_FILE
@@ -100,7 +100,7 @@ class TreeContext:
 class EmptyContext:
     """No files at all: the Dockerfile came on standard input without a context."""
 
-    spool: Path
+    spool: Path | str
     name: str = "build context"
     ignore: Ignore | None = None
     ignore_name: str = IGNORE_FILE
@@ -121,7 +121,7 @@ class EmptyContext:
 
 @contextmanager
 def unpacked(
-    stream: BinaryIO, spool: Path, *, name: str = "build context"
+    stream: BinaryIO, spool: Path | str, *, name: str = "build context"
 ) -> Iterator[LocalContext]:
     """A tar (of any known compression) as a context: unpacked into a private directory under
     `spool`, removed on exit. No ignore rules yet: `with_ignore` reads them from what came out.
@@ -150,6 +150,8 @@ def with_ignore(context: LocalContext, dockerfile: str | None = None) -> LocalCo
         for name in (*names, IGNORE_FILE):
             text = read_file(fd, name)
             if text is not None:
+                from lamina.dockerfile.ignore import Ignore
+
                 return replace(context, ignore=Ignore.parse(text), ignore_name=name)
     return context
 
@@ -170,19 +172,21 @@ def read_file(root_fd: int, path: str) -> str | None:
 
 
 @contextmanager
-def materialised(context: Context, source: str, spool: Path) -> Iterator[Path]:
+def materialised(context: Context, source: str, spool: Path | str) -> Iterator[Path]:
     """`source` inside the context as a path of this host that may be bind mounted.
 
     The files themselves where nothing is ignored and everything belongs to root as it is; else
     a copy under `spool`, sharing blocks where the file system can, removed on exit. NotFound if
     `source` is not there.
     """
+    from pathlib import Path
+
     from lamina.build.copying import CopySpec, copy, select
 
     selection = select(context, CopySpec(sources=(source or "/",), destination="/source"))
     item = selection.items[0]
     if isinstance(context, LocalContext) and _is_as_copied(context, item):
-        yield context.path / item.path if item.path else context.path
+        yield Path(context.path, item.path)
         return
     with _private_directory(spool) as directory:
         fd = os.open(directory, _DIRECTORY)
@@ -208,13 +212,14 @@ def _is_as_copied(context: LocalContext, item: Item) -> bool:
 
 
 @contextmanager
-def _private_directory(spool: Path) -> Iterator[Path]:
+def _private_directory(spool: Path | str) -> Iterator[Path]:
     """A new directory, its owner's alone, removed with all that is in it on exit."""
     import tempfile
+    from pathlib import Path
 
     from lamina.fs.root import remove_at
 
-    spool.mkdir(parents=True, exist_ok=True)
+    os.makedirs(spool, exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="context-", dir=spool))
     try:
         yield directory

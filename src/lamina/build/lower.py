@@ -21,8 +21,7 @@ from lamina.build.graph import (
     Tree,
     WorkdirOp,
 )
-from lamina.build.mounting import lower_mount
-from lamina.dockerfile import heredocs, ports, words
+from lamina.dockerfile import heredocs, words
 from lamina.dockerfile.instructions import (
     Add,
     Arg,
@@ -246,6 +245,8 @@ class Lowering:
         self._set(f"ENTRYPOINT {_go_words(entrypoint)}", entrypoint=entrypoint, cmd=cmd)
 
     def _expose(self, instruction: Expose) -> None:
+        from lamina.dockerfile import ports
+
         found: list[str] = []
         for text in instruction.ports:
             for word in words.expand_to_words(text, self.state.env, escape=self.build.escape):
@@ -350,6 +351,8 @@ class Lowering:
         return f"|{len(values)} " + "".join(f"{name}={value} " for name, value in values.items())
 
     def _mount(self, text: str) -> RunMount:
+        from lamina.build.mounting import lower_mount
+
         def source(name: str | None) -> Tree:
             if name is None:
                 return self.build.context_tree("")

@@ -13,9 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lamina.build import archives, inside, users
-from lamina.build.chmod import Mode
-from lamina.build.chmod import parse as parse_mode
+from lamina.build import inside
 from lamina.build.hashing import open_unchanged, require_unchanged
 from lamina.build.inside import join
 from lamina.build.selection import Item, Selection
@@ -23,6 +21,11 @@ from lamina.build.walking import Node
 from lamina.errors import Error, Invalid
 from lamina.fs.metadata import copy_file, read_xattrs, write_xattrs, xattr_path
 from lamina.fs.root import Root, remove_at
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from lamina.build.chmod import Mode
+    from lamina.build.users import Owner
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -48,6 +51,18 @@ def copy(selection: Selection, root_fd: int, *, epoch: int | None = None) -> tup
     return placer.notes
 
 
+def _owner(root: Root, text: str) -> Owner:
+    from lamina.build import users
+
+    return users.find(root, text)
+
+
+def _mode(text: str) -> Mode:
+    from lamina.build import chmod
+
+    return chmod.parse(text)
+
+
 class _Placer:
     def __init__(self, selection: Selection, root_fd: int, epoch: int | None) -> None:
         spec = selection.spec
@@ -57,9 +72,9 @@ class _Placer:
         self.epoch = epoch  # nanoseconds
         self.unpack = spec.unpack
         self.keeps_owners = selection.context.keeps_owners
-        self.owner = users.find(self.root, spec.chown) if spec.chown else None
+        self.owner = _owner(self.root, spec.chown) if spec.chown else None
         self.notes = self.owner.notes if self.owner else ()
-        self.mode: Mode | None = parse_mode(spec.chmod) if spec.chmod else None
+        self.mode = _mode(spec.chmod) if spec.chmod else None
         # With --chmod BuildKit makes no layer of its own either.
         self.is_linked = spec.link and not spec.chmod
         self.made: dict[str, bool] = {}  # with --link: what this copy made, and whether a directory
@@ -375,6 +390,8 @@ class _Placer:
     # -- archives --------------------------------------------------------------------------
 
     def _unpack(self, item: Item, mtime: int) -> None:
+        from lamina.build import archives
+
         # BuildKit does not apply --chmod to anything that an archive brings.
         self._make_directories(self.destination, mtime, mode=0o755)
         target = self._follow(self.destination)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from lamina.build.graph import BaseImage, Ulimit
-from lamina.dockerfile import Dockerfile, mounts, stages, words
+from lamina.dockerfile import Dockerfile, stages, words
 from lamina.dockerfile import instruction as parse_instruction
 from lamina.dockerfile.instructions import Copy, Instruction, OnBuild, Run
 from lamina.dockerfile.source import DockerfileErrors, Fault, Span
@@ -292,6 +292,10 @@ class Reach:
     def _mount_sources(self, instruction: Run) -> list[str]:
         """Names in `from=`; a mount that does not parse is reported when it is lowered."""
         names: list[str] = []
+        if not instruction.mounts:
+            return names
+        from lamina.dockerfile import mounts
+
         for text in instruction.mounts:
             try:
                 mount = mounts.parse_mount(text)

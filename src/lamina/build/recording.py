@@ -71,7 +71,7 @@ class Record:
     def around(
         self,
         plan: RootPlan,
-        spool: Path,
+        spool: Path | str,
         run: Callable[[RootPlan, bool], T],
         bounds: Sequence[Bound] = (),
     ) -> T:
@@ -100,14 +100,14 @@ class Record:
     def _watched(
         self,
         plan: RootPlan,
-        spool: Path,
+        spool: Path | str,
         run: Callable[[RootPlan, bool], T],
         bounds: Sequence[Bound],
     ) -> T:
         if not isinstance(mounts.reduced(plan), Overlay):
             self.refusal = "reads are not recorded: the tree is no overlay, which alone can be told"
             return run(plan, False)
-        root = spool / f"watched-{secrets.token_hex(8)}"
+        root = Path(spool, f"watched-{secrets.token_hex(8)}")
         root.mkdir(mode=0o700)
         with ExitStack() as stack:
             try:

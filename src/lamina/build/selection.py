@@ -7,14 +7,14 @@ import stat
 from collections.abc import Iterator, Sequence
 
 from lamina.build import globs, inside
-from lamina.build.archives import is_archive
-from lamina.build.chmod import parse as parse_mode
 from lamina.build.context import Context
 from lamina.build.walking import Filter, Node, has_anything, walk
-from lamina.dockerfile.git import parse_ref
-from lamina.dockerfile.ignore import Ignore
 from lamina.errors import Invalid, NotFound, Unsupported
 from lamina.values import dataclass, field
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from lamina.dockerfile.ignore import Ignore
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -65,7 +65,9 @@ def check(spec: CopySpec) -> None:
     """Refuse what needs no context to be refused: Invalid for a --chmod that makes no
     sense, Unsupported for a remote source."""
     if spec.chmod:
-        parse_mode(spec.chmod)
+        from lamina.build.chmod import parse
+
+        parse(spec.chmod)
     for source in spec.sources:
         if _is_git(source):
             raise Unsupported(
@@ -80,6 +82,10 @@ def check(spec: CopySpec) -> None:
 
 
 def _is_git(source: str) -> bool:
+    if "://" not in source and "@" not in source:  # most of all sources
+        return False
+    from lamina.dockerfile.git import parse_ref
+
     try:
         return not parse_ref(source).looks_local
     except Invalid:
@@ -100,12 +106,20 @@ def select(context: Context, spec: CopySpec) -> Selection:
     return Selection(context, spec, items, tuple(chooser.listed), chooser.is_plain)
 
 
+def _rules(patterns: tuple[str, ...]) -> Ignore | None:
+    if not patterns:
+        return None
+    from lamina.dockerfile.ignore import Ignore
+
+    return Ignore.from_patterns(patterns)
+
+
 class _Chooser:
     def __init__(self, context: Context, spec: CopySpec, root_fd: int) -> None:
         self.context = context
         self.spec = spec
         self.root_fd = root_fd
-        self.exclude = Ignore.from_patterns(spec.excludes) if spec.excludes else None
+        self.exclude = _rules(spec.excludes)
         self.listed: list[str] = []
         self.is_plain = True
 
@@ -125,7 +139,7 @@ class _Chooser:
         pattern = inside.clean(pattern)
         if not globs.has_wildcards(start) and not globs.has_wildcards(pattern):
             self._resolved(source, inside.clean(inside.join(start, pattern)))
-        include = Ignore.from_patterns((pattern,)) if pattern else None
+        include = _rules((pattern,) if pattern else ())
         chosen = Filter(include, (pattern,), self.exclude)
         for match in self._matches(source, start):
             yield self._item(source, match, chosen)
@@ -160,6 +174,8 @@ class _Chooser:
     def _is_archive(self, path: str, info: os.stat_result) -> bool:
         if not stat.S_ISREG(info.st_mode):
             return False
+        from lamina.build.archives import is_archive
+
         with os.fdopen(os.open(path, _READ, dir_fd=self.root_fd), "rb") as stream:
             return is_archive(stream)
 

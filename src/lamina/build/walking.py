@@ -7,8 +7,11 @@ import stat
 from collections.abc import Iterator
 
 from lamina.build.inside import join
-from lamina.dockerfile.ignore import Ignore
 from lamina.values import dataclass, replace
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from lamina.dockerfile.ignore import Ignore
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 

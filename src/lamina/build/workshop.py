@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from lamina.build.cache import Made
 from lamina.build.context import Context, TreeContext
@@ -18,6 +17,8 @@ from lamina.values import dataclass, field
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lamina.runtime.container import Runtime
 
 Unpack = Callable[[Sequence[tuple[Descriptor, DiffID]]], ChainID | None]
@@ -42,10 +43,10 @@ class Workshop:
     unpack: Unpack
     contexts: Mapping[str, Context]
     clock: Callable[[], float]  # seconds since 1970
-    cache_mounts: Path  # the directory that holds what --mount=type=cache keeps
-    spool: Path  # a private directory for this build; the caller removes it
+    cache_mounts: Path | str  # the directory that holds what --mount=type=cache keeps
+    spool: Path | str  # a private directory for this build; the caller removes it
     secrets: Mapping[str, Secret] = field(default_factory=dict)
-    ca_bundle: Path | None = None  # certificates offered to each RUN, never part of a layer
+    ca_bundle: Path | str | None = None  # certificates offered to each RUN, in no layer
     record_reads: bool = False  # see which files of the context each RUN opens
     proxies: tuple[tuple[str, str], ...] = ()  # variables offered to each RUN, likewise
 

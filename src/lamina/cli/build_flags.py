@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from lamina.cli.command import Args, Flag, Kind
 from lamina.errors import Invalid, NotFound, Unsupported
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
     from lamina.build import Secret, Ulimit
+    from lamina.build.outputs import Output
     from lamina.engine.building import BuildRequest
 
 _LIST, _BOOL, _TEXT = Kind.LIST, Kind.BOOL, Kind.TEXT
@@ -100,7 +100,6 @@ _ARCHIVE_HEADS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
 
 def request(args: Args, environment: Mapping[str, str], stdin: BinaryIO) -> BuildRequest:
     """The build that a command line asks for; Invalid, or Unsupported by the flag's name."""
-    from lamina.build import outputs
     from lamina.build.reach import Options
     from lamina.engine.building import BuildRequest
     from lamina.oci import platform
@@ -113,9 +112,6 @@ def request(args: Args, environment: Mapping[str, str], stdin: BinaryIO) -> Buil
             f"--platform={chosen}: several platforms at once are not built yet",
             hint="build them one after the other",
         )
-    wanted = tuple(outputs.parse(text) for text in args.texts("output"))
-    if args.flag("load") and wanted:
-        wanted = (*wanted, outputs.Output("image"))
     return BuildRequest(
         context=context,
         dockerfile=dockerfile,
@@ -135,7 +131,7 @@ def request(args: Args, environment: Mapping[str, str], stdin: BinaryIO) -> Buil
         names=args.texts("tag"),
         words=args.as_typed(),
         named_contexts=dict(_pair(text, "--build-context") for text in args.texts("build-context")),
-        outputs=wanted,
+        outputs=_outputs(args) if args.given("output") else (),
         secrets=_secrets(args, environment),
         ca_bundle=_ca_bundle(args, environment),
         proxies=_proxies(environment) if args.flag("http-proxy") else (),
@@ -144,6 +140,13 @@ def request(args: Args, environment: Mapping[str, str], stdin: BinaryIO) -> Buil
         record_reads=args.flag("record-reads"),
         workers=max(1, args.number("jobs") or os.cpu_count() or 1),
     )
+
+
+def _outputs(args: Args) -> tuple[Output, ...]:
+    from lamina.build.outputs import Output, parse
+
+    wanted = tuple(parse(text) for text in args.texts("output"))
+    return (*wanted, Output("image")) if args.flag("load") else wanted
 
 
 def called(args: Args) -> tuple[str, str]:
@@ -178,9 +181,7 @@ def _refuse(args: Args) -> None:
 # -- sources -------------------------------------------------------------------------------
 
 
-def _sources(
-    args: Args, stdin: BinaryIO
-) -> tuple[Path | BinaryIO | None, Path | bytes | None, str]:
+def _sources(args: Args, stdin: BinaryIO) -> tuple[str | BinaryIO | None, str | bytes | None, str]:
     """Context, Dockerfile, and the Dockerfile's name where the context is a tar."""
     where, file = args.rest[0], args.text("file")
     if where == "-":
@@ -188,8 +189,8 @@ def _sources(
             raise Invalid("standard input cannot be the context and the Dockerfile at once")
         return _from_stdin(stdin, file)
     if file == "-":
-        return Path(where), stdin.read(), "Dockerfile"
-    return Path(where), Path(file) if file is not None else None, "Dockerfile"
+        return where, stdin.read(), "Dockerfile"
+    return where, file, "Dockerfile"
 
 
 def _from_stdin(stdin: BinaryIO, file: str | None) -> tuple[BinaryIO | None, bytes | None, str]:
@@ -329,24 +330,28 @@ def _secret(text: str, environment: Mapping[str, str]) -> Secret:
             raise NotFound(f'--secret {name}: the variable "{variable}" is not set')
         data = os.fsencode(environment[variable])
         return Secret(name, lambda: data)
-    file = Path(path or name)
-    if not file.is_file():
+    file = path or name
+    if not os.path.isfile(file):
         raise NotFound(f'--secret {name}: the file "{file}" does not exist')
-    return Secret(name, file.read_bytes)
+    return Secret(name, lambda: _content(file))
 
 
-def _ca_bundle(args: Args, environment: Mapping[str, str]) -> Path | None:
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _ca_bundle(args: Args, environment: Mapping[str, str]) -> str | None:
     """The bundle to offer: auto takes the one that this shell's programs are told to trust."""
     text = args.text("ca-bundle") or "auto"
     if text == "none":
         return None
     if text == "auto":
         named = (environment.get(name) for name in _CA_VARIABLES)
-        found = (Path(name) for name in named if name)
-        return next((path for path in found if path.is_file()), None)
-    if not Path(text).is_file():
+        return next((path for path in named if path and os.path.isfile(path)), None)
+    if not os.path.isfile(text):
         raise NotFound(f'--ca-bundle: the file "{text}" does not exist')
-    return Path(text)
+    return text
 
 
 def _proxies(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -211,8 +211,7 @@ def is_group(word: str) -> bool:
 
 def load(entry: Entry) -> Command:
     """The command itself; imports its module."""
-    from importlib import import_module
-
     module, _, name = entry.target.partition(":")
-    command: Command = getattr(import_module(module), name)
+    # `importlib` would bring `warnings` along; with a name to import, this is the module itself.
+    command: Command = getattr(__import__(module, fromlist=(name,)), name)
     return command

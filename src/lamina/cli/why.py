@@ -156,12 +156,12 @@ def request_of(words: tuple[str, ...], directory: str) -> BuildRequest:
     if args.rest[0] == "-" or args.text("file") == "-":
         raise Invalid("the last build read from standard input: only a directory can be looked at")
     asked = request(args, os.environ, io.BytesIO())
-    assert isinstance(asked.context, Path)
+    assert asked.directory is not None
     file = asked.dockerfile
     return replace(
         asked,
-        context=Path(directory, asked.context),
-        dockerfile=Path(directory, file) if isinstance(file, Path) else file,
+        context=Path(directory, asked.directory),
+        dockerfile=Path(directory, file) if isinstance(file, str | Path) else file,
     )
 
 
@@ -169,8 +169,8 @@ def _in_context(request: BuildRequest, path: str, directory: str) -> str:
     """A path as typed here, or below the context, as the context names it."""
     from pathlib import Path
 
-    assert isinstance(request.context, Path)
-    root = request.context.resolve()
+    assert request.directory is not None
+    root = Path(request.directory).resolve()
     for start in (Path.cwd(), Path(directory), root):
         full = Path(os.path.normpath(start / path))
         if full.exists() and full.is_relative_to(root):

@@ -178,8 +178,6 @@ class _Kept:
 
 def is_plain(request: BuildRequest) -> bool:
     """Whether a build asks for an image in the store and nothing else, from directories."""
-    from pathlib import Path
-
     odd = (
         request.outputs,
         request.secrets,
@@ -189,7 +187,7 @@ def is_plain(request: BuildRequest) -> bool:
         request.is_trial,
         request.options.uncached_stages,
         not request.options.use_cache,
-        not isinstance(request.context, Path),
+        request.directory is None,
         isinstance(request.dockerfile, bytes),
         any(value.startswith("oci-layout:") for value in request.named_contexts.values()),
     )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from _thread import allocate_lock  # as `threading` does, which takes longer to import
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from threading import Lock
 
 from lamina import build
 from lamina.build import BaseImage, Basis, Built, Graph, Listener, Options, Secret, Workshop
@@ -16,7 +15,13 @@ from lamina.build.context import Context, LocalContext
 from lamina.build.report import Reporter
 from lamina.dockerfile import Dockerfile
 from lamina.engine import again
-from lamina.engine.contexts import dockerfile_text, named_contexts, open_context, read_dockerfile
+from lamina.engine.contexts import (
+    absolute,
+    dockerfile_text,
+    named_contexts,
+    open_context,
+    read_dockerfile,
+)
 from lamina.engine.spool import spooled
 from lamina.errors import Invalid, NotFound
 from lamina.image import view
@@ -25,6 +30,7 @@ from lamina.values import dataclass, field, replace
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import BinaryIO
 
     from lamina.build.outputs import Output
@@ -43,8 +49,8 @@ if TYPE_CHECKING:
 class BuildRequest:
     """One build, as a caller asks for it."""
 
-    context: Path | BinaryIO | None  # a directory, a tar, or nothing
-    dockerfile: Path | bytes | None = None  # None: "Dockerfile" in the context
+    context: Path | str | BinaryIO | None  # a directory, a tar, or nothing
+    dockerfile: Path | str | bytes | None = None  # None: "Dockerfile" in the context
     in_context: str = "Dockerfile"  # its name in a context that is a tar
     text: bytes | None = None  # what to build instead of what the Dockerfile holds
     options: Options = field(default_factory=Options)
@@ -52,7 +58,7 @@ class BuildRequest:
     named_contexts: Mapping[str, str] = field(default_factory=dict)
     outputs: tuple[Output, ...] = ()
     secrets: Mapping[str, Secret] = field(default_factory=dict)
-    ca_bundle: Path | None = None
+    ca_bundle: Path | str | None = None
     proxies: tuple[tuple[str, str], ...] = ()
     runtime: str | None = None
     pull: bool = False  # look for newer base images, and not only for those that are not here
@@ -61,13 +67,19 @@ class BuildRequest:
     words: tuple[str, ...] = ()  # what was typed to ask for it, for the report
     is_trial: bool = False  # no report of it is kept: `why` goes on telling of the build before
 
+    @property
+    def directory(self) -> str | None:
+        """The context, if it is a directory."""
+        where = self.context
+        return os.fspath(where) if isinstance(where, str | os.PathLike) else None
+
 
 def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryIO) -> Built:
     """Build what is asked for, name it, and write its outputs; see `lamina.build`."""
     began = time.time()
     names = [str(_with_tag(name)) for name in request.names]
     with ExitStack() as stack:
-        spool = stack.enter_context(spooled(engine.root / "build"))
+        spool = stack.enter_context(spooled(f"{engine.directory}/build"))
         find = _Finder(engine, request.pull, listen)
         graph, contexts, place = _plan(engine, request, spool, stack, find)
         workshop = Workshop(
@@ -77,7 +89,7 @@ def run(engine: Engine, request: BuildRequest, listen: Listener, stdout: BinaryI
             unpack=engine.unpack,
             contexts=contexts,
             clock=time.time,
-            cache_mounts=engine.root / "cache-mounts",
+            cache_mounts=f"{engine.directory}/cache-mounts",
             spool=spool,
             secrets=request.secrets,
             ca_bundle=request.ca_bundle,
@@ -134,7 +146,7 @@ def _basis(
 
 
 def _plan(
-    engine: Engine, request: BuildRequest, spool: Path, stack: ExitStack, find: Find
+    engine: Engine, request: BuildRequest, spool: str, stack: ExitStack, find: Find
 ) -> tuple[Graph, dict[str, Context], str]:
     """What the build will do, where it takes files from, and the name of its Dockerfile's place."""
 
@@ -160,7 +172,7 @@ def foresee(engine: Engine, request: BuildRequest, path: str) -> tuple[Report, l
     from lamina.build.foresee import readers
 
     with ExitStack() as stack:
-        spool = stack.enter_context(spooled(engine.root / "build"))
+        spool = stack.enter_context(spooled(f"{engine.directory}/build"))
         find = _Finder(engine, False, lambda event: None)
         graph, contexts, place = _plan(engine, request, spool, stack, find)
         last = report.find(engine.store, place)
@@ -176,7 +188,7 @@ def planned(engine: Engine, request: BuildRequest) -> tuple[Graph, dict[str, Con
     """
     context_of(request)
     with ExitStack() as stack:
-        spool = stack.enter_context(spooled(engine.root / "build"))
+        spool = stack.enter_context(spooled(f"{engine.directory}/build"))
         return _plan(
             engine, request, spool, stack, lambda name, platform: engine.image(name, platform)[0]
         )
@@ -184,15 +196,15 @@ def planned(engine: Engine, request: BuildRequest) -> tuple[Graph, dict[str, Con
 
 def place_of(request: BuildRequest) -> str:
     """What the report of a build is kept under; NotFound where there is no such Dockerfile."""
-    assert isinstance(request.context, Path)
-    return read_dockerfile(request, LocalContext(request.context.absolute()))[1]
+    assert request.directory is not None
+    return read_dockerfile(request, LocalContext(absolute(request.directory)))[1]
 
 
 def context_of(request: BuildRequest) -> LocalContext:
     """The directory that a build takes files from, with its ignore rules."""
-    if not isinstance(request.context, Path):
+    if request.directory is None:
         raise Invalid("only a directory can be looked at: name one")
-    _, _, context = read_dockerfile(request, LocalContext(request.context.absolute()))
+    _, _, context = read_dockerfile(request, LocalContext(absolute(request.directory)))
     assert isinstance(context, LocalContext)
     return context
 
@@ -202,7 +214,7 @@ def check(engine: Engine, request: BuildRequest) -> Advice:
     from lamina.engine import advising
 
     with ExitStack() as stack:
-        spool = stack.enter_context(spooled(engine.root / "build"))
+        spool = stack.enter_context(spooled(f"{engine.directory}/build"))
         context = open_context(request, spool, stack)
         text, name, _, context = dockerfile_text(request, context)
         return advising.check(engine, text, name, request.options, context)
@@ -212,7 +224,7 @@ def check(engine: Engine, request: BuildRequest) -> Advice:
 def readable(engine: Engine, request: BuildRequest) -> Iterator[Dockerfile]:
     """The Dockerfile of a build that is not done."""
     with ExitStack() as stack:
-        spool = stack.enter_context(spooled(engine.root / "build"))
+        spool = stack.enter_context(spooled(f"{engine.directory}/build"))
         yield read_dockerfile(request, open_context(request, spool, stack))[0]
 
 
@@ -308,7 +320,7 @@ def _watched(
     name: reference.Reference, listen: Listener
 ) -> Iterator[tuple[Callable[[Event], None], Callable[[Got], None]]]:
     """A pull told as one more step of the build."""
-    vertex, lock = f"pull {name}", Lock()
+    vertex, lock = f"pull {name}", allocate_lock()
     last: dict[str, str] = {}
 
     def tell(event: Event) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
 from lamina.build import BaseImage, NamedContext
 from lamina.build.context import (
@@ -17,13 +16,14 @@ from lamina.build.context import (
     with_ignore,
 )
 from lamina.dockerfile import Dockerfile, parse
-from lamina.dockerfile.ignore import Ignore
 from lamina.errors import Invalid, NotFound, Unsupported
 from lamina.image import view
 from lamina.values import replace
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lamina.engine.building import BuildRequest
     from lamina.engine.engine import Engine
     from lamina.oci.platform import Platform
@@ -31,19 +31,25 @@ if TYPE_CHECKING:
 _REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
 
 
-def open_context(request: BuildRequest, spool: Path, stack: ExitStack) -> Context:
+def open_context(request: BuildRequest, spool: str, stack: ExitStack) -> Context:
     """The context that was asked for, closed with `stack`; without ignore rules yet."""
     source = request.context
     if source is None:
         return EmptyContext(spool)
-    if isinstance(source, Path):
-        text = os.fspath(source)
-        if text.startswith(_REMOTE):
-            raise Unsupported(
-                f'a context from "{text}" is not built yet', hint="clone it and name the directory"
-            )
-        return LocalContext(source.absolute())
-    return stack.enter_context(unpacked(source, spool))
+    if not isinstance(source, str | os.PathLike):
+        return stack.enter_context(unpacked(source, spool))
+    text = os.fspath(source)
+    if text.startswith(_REMOTE):
+        raise Unsupported(
+            f'a context from "{text}" is not built yet', hint="clone it and name the directory"
+        )
+    return LocalContext(absolute(text))
+
+
+def absolute(path: str) -> str:
+    """As `Path.absolute`: ".." stays, for what is before it may be a link."""
+    parts = os.path.join(os.getcwd(), path).split("/")
+    return "/" + "/".join([part for part in parts if part not in ("", ".")])
 
 
 def read_dockerfile(request: BuildRequest, context: Context) -> tuple[Dockerfile, str, Context]:
@@ -63,17 +69,20 @@ def dockerfile_text(request: BuildRequest, context: Context) -> tuple[bytes, str
         raise Invalid("without a context the Dockerfile must come on standard input")
     if given is None:
         return _from_context(request.in_context, context)
-    path = given.absolute()
+    path = absolute(os.fspath(given))
     inside = _relative(path, context.path)
     if inside is not None:
         return _from_context(inside, context)
-    beside = path.with_name(f"{path.name}.dockerignore")
-    if beside.is_file():
-        ignore = Ignore.parse(beside.read_text("utf-8", "surrogateescape"))
-        context = replace(context, ignore=ignore, ignore_name=str(beside))
+    beside = f"{path}.dockerignore"
+    if os.path.isfile(beside):
+        from lamina.dockerfile.ignore import Ignore
+
+        with open(beside, encoding="utf-8", errors="surrogateescape") as file:
+            ignore = Ignore.parse(file.read())
+        context = replace(context, ignore=ignore, ignore_name=beside)
     else:
         context = with_ignore(context)
-    return _bytes_of(path), path.name, str(path), context
+    return _bytes_of(path), os.path.basename(path), path, context
 
 
 def _from_context(name: str, context: LocalContext) -> tuple[bytes, str, str, Context]:
@@ -100,20 +109,20 @@ def _parsed(data: bytes, name: str) -> Dockerfile:
     return dockerfile
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(path: str) -> bytes:
     try:
-        return path.read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except FileNotFoundError:
         raise NotFound(f'"{path}" does not exist') from None
     except IsADirectoryError:
         raise Invalid(f'"{path}" is a directory, expected a Dockerfile') from None
 
 
-def _relative(path: Path, directory: Path) -> str | None:
-    try:
-        return path.resolve().relative_to(directory.resolve()).as_posix()
-    except ValueError:
-        return None
+def _relative(path: str, directory: Path | str) -> str | None:
+    """The path below the directory, links followed; None if it leads elsewhere."""
+    real, top = os.path.realpath(path), f"{os.path.realpath(directory).rstrip('/')}/"
+    return real.removeprefix(top) if real.startswith(top) else None
 
 
 def _place(context: Context) -> str:
@@ -136,7 +145,7 @@ def named_contexts(
         elif value.startswith(_REMOTE) or separator or value.startswith("target:"):
             raise Unsupported(f'build context "{name}={value}" is not built yet')
         else:
-            local = LocalContext(Path(value).absolute(), name=f'context "{name}"')
+            local = LocalContext(absolute(value), name=f'context "{name}"')
             contexts[name.lower()] = with_ignore(local)
             named[name] = NamedContext(None)
     return contexts, named
@@ -148,9 +157,9 @@ def _from_layout(engine: Engine, name: str, text: str, request: BuildRequest) ->
 
     path, _, digest = text.partition("@")
     label = None
-    if not Path(path).is_dir() and ":" in path:
+    if not os.path.isdir(path) and ":" in path:
         path, _, label = path.rpartition(":")
-    if not Path(path).is_dir():
+    if not os.path.isdir(path):
         raise NotFound(f'OCI layout "{path}" does not exist')
     loaded = read_archive(path, engine.store.blobs)
     fitting = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lamina.engine import layers
 from lamina.errors import Conflict, Corrupt, Invalid, NotFound, Unsupported
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
@@ -95,6 +94,8 @@ def _glance(
 
 def content_size(store: Store, below: Iterable[Layer]) -> int:
     """Bytes of all files in the layers, as Docker counts an image's size."""
+    from lamina.engine import layers
+
     return sum(layers.sizes(store, layer).content for layer in below)
 
 

@@ -73,12 +73,12 @@ def gather(
         sight = _sight(engine, last)
     if last is None and sight is None:
         return None
-    assert isinstance(request.context, Path)
+    assert request.directory is not None
     commits = None
     if with_git is not False:
         from lamina.engine import history
 
-        commits = history.changes(request.context)
+        commits = history.changes(Path(request.directory))
         if commits is None and with_git:
             raise NotFound(f'"{request.context}" has no history that git can tell')
     pairs = _paired(graph, last) if last is not None else {}

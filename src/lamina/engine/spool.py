@@ -5,28 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 
 @contextmanager
-def spooled(parent: Path) -> Iterator[Path]:
+def spooled(parent: str) -> Iterator[str]:
     """A private directory for what a build needs only while it runs."""
     from lamina.fs.owner import Owner
 
-    parent.mkdir(parents=True, exist_ok=True)
+    os.makedirs(parent, exist_ok=True)
     for name in os.listdir(parent):
         owner = Owner.of_name(name)
         if owner is None or not owner.alive():
             _remove(parent, name)
-    place = parent / Owner.this().fresh_name()
-    place.mkdir(mode=0o700)
+    name = Owner.this().fresh_name()
+    os.mkdir(f"{parent}/{name}", mode=0o700)
     try:
-        yield place
+        yield f"{parent}/{name}"
     finally:
-        _remove(parent, place.name)
+        _remove(parent, name)
 
 
-def _remove(parent: Path, name: str) -> None:
+def _remove(parent: str, name: str) -> None:
     """Remove a directory of `parent`; what cannot be removed now is by the next build."""
     from lamina.fs.root import remove_at
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lamina.engine.layers import keep
 from lamina.errors import Corrupt
 from lamina.fs import lock
 from lamina.oci.descriptor import Descriptor
@@ -52,7 +51,9 @@ def _unpack_one(
     chain: ChainID,
     parent: ChainID | None,
 ) -> None:
-    from lamina.layer.apply import apply  # here, for most of the time there is nothing to unpack
+    # Here, for most of the time there is nothing to unpack.
+    from lamina.engine.layers import keep
+    from lamina.layer.apply import apply
     from lamina.snapshot.drawing import draw
 
     indexer = snapshotter.indexer()

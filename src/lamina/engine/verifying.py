@@ -69,7 +69,7 @@ def verify(
     """
     from lamina.analysis import volatile
 
-    if not isinstance(request.context, Path):
+    if request.directory is None:
         raise Invalid("only a build whose context is a directory can be verified")
     asked = replace(
         request, names=(), outputs=(Output("cacheonly"),), is_trial=True, record_reads=False
@@ -82,7 +82,7 @@ def verify(
         costs = [Cost(sum(layer.descriptor.size for layer in trial.layers)) for trial in trials]
         touched = _source(engine, trials[0].request) if not files and not settings else None
         if touched is not None:
-            copy = stack.enter_context(spooled(engine.root / "build")) / "context"
+            copy = Path(stack.enter_context(spooled(f"{engine.directory}/build")), "context")
             changed = _changed(asked, touched, copy)
             again = [_Trial(engine, replace(changed, text=text), listen) for text in texts]
             costs = [
@@ -155,14 +155,15 @@ def _source(engine: Engine, request: BuildRequest) -> str | None:
 
     Lists of dependencies are none, nor is what looks binary. None if no step reads any.
     """
-    assert isinstance(request.context, Path)
+    assert request.directory is not None
+    directory = Path(request.directory)
     graph, contexts, _ = building.planned(engine, request)
     taken = reads(graph, contexts)
     files = {path for one in taken.values() for path in one.files}
-    commits = history.changes(request.context) or []
+    commits = history.changes(directory) or []
     often = Counter(path for paths in commits for path in paths)
     for path in sorted(files, key=lambda path: (-often[path], _rank(path), path)):
-        if not is_list(path) and _is_text(request.context / path):
+        if not is_list(path) and _is_text(directory / path):
             return path
     return None
 
@@ -188,15 +189,15 @@ def _changed(request: BuildRequest, path: str, copy: Path) -> BuildRequest:
     """The same build with a copy of its context, in which one file has a line more."""
     import shutil
 
-    assert isinstance(request.context, Path)
-    root = request.context.resolve()
+    assert request.directory is not None
+    root = Path(request.directory).resolve()
     ignored = building.context_of(request).ignore
     shutil.copytree(root, copy, symlinks=True, ignore=_Left(root, ignored))
     with open(copy / path, "ab") as stream:
         stream.write(b"\n")
     file = request.dockerfile
-    if isinstance(file, Path) and file.resolve().is_relative_to(root):
-        file = copy / file.resolve().relative_to(root)
+    if isinstance(file, str | Path) and (real := Path(file).resolve()).is_relative_to(root):
+        file = copy / real.relative_to(root)
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.exists():
             file.write_bytes(request.text or b"")

@@ -60,7 +60,7 @@ def _start_of(pid: int) -> int | None:
 def boot() -> str:
     """What tells this boot of the machine from every other (random(4), boot_id)."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
             return file.read().strip()
     except OSError:
         return "unknown"

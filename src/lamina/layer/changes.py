@@ -11,12 +11,15 @@ import os
 import stat
 from collections.abc import Generator, Iterator
 from enum import StrEnum
-from pathlib import Path
 
 from lamina.errors import Unsupported
 from lamina.layer.entry import DIR, FILE, HARDLINK, Entry
 from lamina.layer.tree import LOOK, Listing, Tree, describe, same_content, xattrs_of
 from lamina.values import dataclass
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Kind(StrEnum):

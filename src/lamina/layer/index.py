@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lamina.errors import Corrupt
 from lamina.late import json
-from lamina.layer.compress import zstd_module
 from lamina.layer.entry import Entry, EntryType
 from lamina.oci.digest import Digest
 
@@ -58,7 +57,7 @@ class Index(Sequence[Entry]):
         text = self._encode(_columns(self._rows)).encode()
         if len(self._rows) <= _FEW:
             return text
-        return bytes(zstd_module().compress(text, _LEVEL))
+        return bytes(_zstd().compress(text, _LEVEL))
 
     def __len__(self) -> int:
         return self._length
@@ -89,7 +88,7 @@ class Index(Sequence[Entry]):
         yield from self._rows
 
     def _decode(self, frame: bytes) -> list[Entry]:
-        text = frame if frame[:1] == b"{" else zstd_module().decompress(frame)
+        text = frame if frame[:1] == b"{" else _zstd().decompress(frame)
         return _entries(json.loads(text))
 
     def __eq__(self, other: object) -> bool:
@@ -128,9 +127,15 @@ class Index(Sequence[Entry]):
         try:
             if index._length % _BATCH:
                 index._rows = index._decode(index._frames.pop())
-        except (zstd_module().ZstdError, ValueError, KeyError, TypeError):
+        except (_zstd().ZstdError, ValueError, KeyError, TypeError):
             raise Corrupt("a layer's index is damaged", hint="it can be made again") from None
         return index
+
+
+def _zstd() -> Any:
+    from lamina.layer.compress import zstd_module  # here, for a small index does without
+
+    return zstd_module()
 
 
 def _columns(batch: list[Entry]) -> dict[str, object]:
@@ -216,5 +221,5 @@ def decode(data: bytes) -> list[Entry]:
     index = Index.from_bytes(data)
     try:
         return list(index)
-    except (zstd_module().ZstdError, ValueError, KeyError, TypeError):
+    except (_zstd().ZstdError, ValueError, KeyError, TypeError):
         raise Corrupt("a layer's index is damaged", hint="it can be made again") from None

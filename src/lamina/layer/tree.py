@@ -10,11 +10,14 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 
 from lamina.fs.metadata import PRIVATE_XATTRS, xattr_path
 from lamina.fs.syscalls import openat2
 from lamina.layer.entry import BLOCK, CHAR, DIR, FIFO, FILE, SYMLINK, Entry
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LOOK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

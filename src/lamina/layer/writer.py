@@ -11,10 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from zlib import adler32
 
-from lamina.layer import pax, sparse
+from lamina.layer import pax
 from lamina.layer.entry import BLOCK, CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from lamina.layer.header import BLOCK as BLOCK_SIZE
 from lamina.layer.header import USTAR, octal
+
+TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
+if TYPE_CHECKING:
+    from lamina.layer.sparse import Map
 
 _FLAGS = {
     FILE: b"0",
@@ -156,6 +160,8 @@ def headers(entry: Entry) -> tuple[bytes, bytes, bytes]:
     opening = b""
     size = entry.size if kind is FILE else 0
     if entry.sparse is not None and kind is FILE:
+        from lamina.layer import sparse
+
         opening = sparse.opening(_ended(entry.sparse, entry.size))
         size = len(opening) + entry.stored
         records["GNU.sparse.major"] = b"1"
@@ -170,7 +176,7 @@ def headers(entry: Entry) -> tuple[bytes, bytes, bytes]:
     return (_extended(path, records) if records else b""), header, opening
 
 
-def _ended(pieces: sparse.Map, size: int) -> sparse.Map:
+def _ended(pieces: Map, size: int) -> Map:
     """The map with an empty piece at the end of the file: GNU tar takes a file's size from it."""
     end = sum(pieces[-1]) if pieces else 0
     return pieces if end == size else (*pieces, (size, 0))

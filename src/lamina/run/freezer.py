@@ -84,7 +84,7 @@ def _move(id: str, state: State) -> str:
 
 def _enter(directory: str, pid: int) -> None:
     try:
-        with open(f"{directory}/cgroup.procs", "w", encoding="ascii") as file:
+        with open(f"{directory}/cgroup.procs", "w", encoding="utf-8") as file:
             file.write(str(pid))
     except ProcessLookupError:
         pass
@@ -95,16 +95,16 @@ def _write(directory: str, *, frozen: bool) -> None:
         path, text = f"{directory}/freezer.state", "FROZEN" if frozen else "THAWED"
     else:
         path, text = f"{directory}/cgroup.freeze", "1" if frozen else "0"
-    with open(path, "w", encoding="ascii") as file:
+    with open(path, "w", encoding="utf-8") as file:
         file.write(text)
 
 
 def _is_frozen(directory: str) -> bool:
     if os.path.exists(f"{directory}/freezer.state"):
-        with open(f"{directory}/freezer.state", encoding="ascii") as file:
+        with open(f"{directory}/freezer.state", encoding="utf-8") as file:
             state = file.read().strip()
         if state == "FREEZING":
             _write(directory, frozen=True)  # version 1 may miss one that was just forking
         return state == "FROZEN"
-    with open(f"{directory}/cgroup.events", encoding="ascii") as file:
+    with open(f"{directory}/cgroup.events", encoding="utf-8") as file:
         return "frozen 1" in file.read()

@@ -91,7 +91,7 @@ def boot_id() -> str:
     """This boot's identity; it cannot change under a living process, so it is read once."""
     global _boot
     if _boot is None:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
             _boot = file.read().strip()
     return _boot
 

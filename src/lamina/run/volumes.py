@@ -50,7 +50,7 @@ def ensure(
         os.makedirs(f"{directory}/_data", mode=0o755, exist_ok=True)
         record = {"created": now, "labels": dict(labels), "anonymous": anonymous}
         aside = f"{directory}/volume.json.{os.getpid()}"
-        with open(aside, "w", encoding="ascii") as file:
+        with open(aside, "w", encoding="utf-8") as file:
             file.write(json.dumps(record))
         os.rename(aside, f"{directory}/volume.json")
         os.chmod(root, 0o711)  # what is inside is the containers' own business

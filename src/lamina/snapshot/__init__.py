@@ -41,9 +41,7 @@ _LAZY = {"CopyingSnapshotter": "copying", "ErofsSnapshotter": "erofs"}  # one of
 def __getattr__(name: str) -> object:
     if name not in _LAZY:
         raise AttributeError(f"module 'lamina.snapshot' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"lamina.snapshot.{_LAZY[name]}"), name)
+    return getattr(__import__(f"lamina.snapshot.{_LAZY[name]}", fromlist=(name,)), name)
 
 
 def unpack(

@@ -217,7 +217,7 @@ def _remember(root: Path | str, found: Found) -> None:
     }
     aside = f"{root}/choice.{Owner.this().fresh_name()}"
     try:
-        with open(aside, "w", encoding="ascii") as file:
+        with open(aside, "w", encoding="utf-8") as file:
             file.write(json.dumps(note))
         os.rename(aside, f"{root}/choice")
     except OSError:

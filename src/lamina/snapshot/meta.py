@@ -33,7 +33,7 @@ class Meta:
             "created": self.created,
         }
         aside = os.path.join(directory, f"{_NAME}.new")
-        with open(aside, "w", encoding="ascii") as file:
+        with open(aside, "w", encoding="utf-8") as file:
             file.write(json.dumps(document))
         os.rename(aside, os.path.join(directory, _NAME))
 

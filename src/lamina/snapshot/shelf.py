@@ -373,7 +373,7 @@ def _usage(directory: str, *, with_blobs: bool = False) -> int:
         return sum(found.st_blocks * 512 for found in files if with_blobs or found.st_nlink == 1)
     note = f"{directory}/usage"
     try:
-        with open(note, encoding="ascii") as file:
+        with open(note, encoding="utf-8") as file:
             return int(file.read())
     except (FileNotFoundError, ValueError):
         pass
@@ -382,7 +382,7 @@ def _usage(directory: str, *, with_blobs: bool = False) -> int:
     total = disk.usage(f"{directory}/tree")
     aside = f"{note}.{Owner.this().fresh_name()}"
     try:
-        with open(aside, "x", encoding="ascii") as file:
+        with open(aside, "x", encoding="utf-8") as file:
             file.write(str(total))
         os.rename(aside, note)
     except OSError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from lamina.errors import Invalid
+from lamina.errors import Invalid, NotFound
 from lamina.late import json
 from lamina.oci.digest import DiffID, Digest, chain_ids
 from lamina.store.blobs import Blobs
@@ -57,11 +57,11 @@ def image_ids(blobs: Blobs, digest: Digest) -> list[Digest]:
 def _document(blobs: Blobs, digest: Digest) -> dict[str, object] | None:
     """The JSON object that the blob holds; None for every other blob, and for none."""
     try:
-        with open(blobs.path(digest), "rb", buffering=0) as file:
+        with blobs.open_digest(digest) as file:
             if os.fstat(file.fileno()).st_size > _LARGEST or file.read(1) != b"{":
                 return None
-            found = json.loads(b"{" + file.readall())
-    except (OSError, ValueError, RecursionError):
+            found = json.loads(b"{" + file.read())
+    except (NotFound, OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
