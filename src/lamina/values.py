@@ -23,6 +23,7 @@ else:
 
     _MISSING = object()
     _SLOT = type(type("", (), {"__slots__": ("x",)}).x)  # types.MemberDescriptorType
+    _WITH_CELLS = (type(lambda: 0), property, classmethod, staticmethod)
     _FEW = 20  # instances of a class, before it is worth compiling an `__init__` for it
 
     class FrozenInstanceError(AttributeError):
@@ -64,36 +65,40 @@ else:
     def _make(cls, frozen, slots, kw_only, eq):
         own = _own_fields(cls, kw_only)
         fields = {}
-        for base in reversed(cls.__mro__[1:]):
+        for base in cls.__mro__[-2:0:-1]:  # but for `object`, and for itself
             fields.update(base.__dict__.get("__dataclass_fields__", {}))
         fields.update(own)
+        namespace = cls.__dict__
+        more = {
+            "__dataclass_fields__": fields,
+            "__match_args__": tuple([n for n, each in fields.items() if not each.kw_only]),
+            "__replace__": replace,  # for copy.replace (Python 3.13)
+        }
+        if "__repr__" not in namespace:
+            more["__repr__"] = _repr
+        own_eq = not eq or "__eq__" in namespace
+        if not own_eq:
+            more["__eq__"] = _eq_of([n for n, each in fields.items() if each.compare])
+        if frozen:
+            more["__setattr__"] = _refuse_set
+            more["__delattr__"] = _refuse_delete
+            if slots:
+                more["__getstate__"] = _getstate
+                more["__setstate__"] = _setstate
+            if namespace.get("__hash__") is None or not own_eq:
+                more["__hash__"] = _hash_of([n for n, each in fields.items() if each.hash])
+        elif not own_eq:
+            more["__hash__"] = None  # a value that changes has no lasting hash
+        has_init = "__init__" in namespace
         if slots:
-            cls = _with_slots(cls, own)
+            cls = _with_slots(cls, own, more)
         else:
             for name, each in own.items():
                 _set_default(cls, name, each)
-        cls.__dataclass_fields__ = fields
-        cls.__match_args__ = tuple(n for n, each in fields.items() if not each.kw_only)
-        cls.__replace__ = replace  # for copy.replace (Python 3.13)
-        namespace = cls.__dict__
-        if "__init__" not in namespace:
+            for name, value in more.items():
+                setattr(cls, name, value)
+        if not has_init:
             cls.__init__ = _lazy_init(cls, frozen)
-        if "__repr__" not in namespace:
-            cls.__repr__ = _repr
-        compared = [n for n, each in fields.items() if each.compare]
-        own_eq = not eq or "__eq__" in namespace
-        if not own_eq:
-            cls.__eq__ = _eq_of(compared)
-        if frozen:
-            cls.__setattr__ = _refuse_set
-            cls.__delattr__ = _refuse_delete
-            if slots:
-                cls.__getstate__ = _getstate
-                cls.__setstate__ = _setstate
-            if namespace.get("__hash__") is None or not own_eq:
-                cls.__hash__ = _hash_of([n for n, each in fields.items() if each.hash])
-        elif not own_eq:
-            cls.__hash__ = None  # a value that changes has no lasting hash
         return cls
 
     def _own_fields(cls, kw_only):
@@ -117,17 +122,20 @@ else:
         elif name in cls.__dict__:
             delattr(cls, name)
 
-    def _with_slots(cls, own):
-        """The class once more, as slots cannot be added to one that exists."""
+    def _with_slots(cls, own, more):
+        """The class once more, as slots cannot be added to one that exists, and `more` in it."""
         namespace = dict(cls.__dict__)
         for name in (*own, "__dict__", "__weakref__"):
             namespace.pop(name, None)
-        inherited = {name for base in cls.__mro__[1:] for name in getattr(base, "__slots__", ())}
-        namespace["__slots__"] = tuple(name for name in own if name not in inherited)
+        members = list(namespace.values())
+        inherited = {name for base in cls.__mro__[1:-1] for name in getattr(base, "__slots__", ())}
+        namespace["__slots__"] = tuple([name for name in own if name not in inherited])
+        namespace["__qualname__"] = cls.__qualname__
+        namespace.update(more)
         again = type(cls)(cls.__name__, cls.__bases__, namespace)
-        again.__qualname__ = cls.__qualname__
-        for each in namespace.values():
-            _mend_cell(each, cls, again)
+        for each in members:
+            if type(each) in _WITH_CELLS:
+                _mend_cell(each, cls, again)
         return again
 
     def _mend_cell(member, old, new):
