@@ -100,8 +100,11 @@ class Session:
             return self._show_help([spelled])
         from lamina.engine import Engine
 
-        with Engine(from_environment(self.environment, root=root), store) as engine:
+        engine = Engine(from_environment(self.environment, root=root), store)
+        try:
             return command.run(args, engine)
+        finally:
+            engine.close(exiting=True)
 
     def _show_help(self, words: list[str]) -> int:
         from lamina.cli.help import command_help, group_help, top_help

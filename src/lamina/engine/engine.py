@@ -80,14 +80,17 @@ class Engine:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Close the store, files and connections that were opened; idempotent."""
+    def close(self, *, exiting: bool = False) -> None:
+        """Close the store, files and connections that were opened; idempotent.
+
+        `exiting`: the process ends now, and the kernel will close what can be left to it.
+        """
         opened: ExitStack | None = self.__dict__.pop("_opened", None)
         if opened is not None:
             opened.close()
         store: Store | None = self.__dict__.pop("store", None)
         if store is not None:
-            store.close()
+            (store.leave if exiting else store.close)()
         remotes: Remotes | None = self.__dict__.pop("remotes", None)
         if remotes is not None:
             remotes.close()

@@ -112,3 +112,7 @@ class Store:
     def close(self) -> None:
         """Close the calling thread's connection to the database."""
         self.database.close()
+
+    def leave(self) -> None:
+        """As `close`, for a process that ends now; see `Database.leave`."""
+        self.database.leave()

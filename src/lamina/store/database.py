@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+_LONG = 1 << 20  # bytes of a log that its next reader should not have to read
 BUSY_SECONDS = 30.0  # how long to wait for another process's transaction
 
 
@@ -107,6 +108,19 @@ class Database:
         if held is not None and held[0] == os.getpid():
             self._local.held = None
             held[1].close()
+
+    def leave(self) -> None:
+        """As `close`, for a process that ends now, and by that closes all that it has open.
+
+        The last connection to be closed brings the log into the database, which takes three
+        syncs. A short log waits: whoever comes next reads it in half a millisecond.
+        """
+        try:
+            is_long = os.stat(f"{self.path}-wal").st_size > _LONG
+        except OSError:
+            is_long = False  # there is none
+        if is_long:
+            self.close()
 
     def close_idle(self) -> None:
         """`close`, unless a transaction is under way."""

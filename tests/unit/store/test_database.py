@@ -59,3 +59,21 @@ def test_nested_transactions_are_one(store: Store) -> None:
             inner.execute("SELECT 1")
         _ = 1 // 0
     assert store.records.items("kind") == []
+
+
+def test_a_short_log_is_left_to_the_next_reader(store: Store) -> None:
+    store.records.put("kind", "key", b"value", now=1)
+    store.leave()
+    assert (store.root / "lamina.db-wal").exists()
+    assert Store(store.root).records.get("kind", "key") == b"value"
+
+
+def test_a_long_log_is_brought_into_the_database(store: Store) -> None:
+    store.records.put("kind", "key", bytes(2 << 20), now=1)
+    store.leave()
+    assert not (store.root / "lamina.db-wal").exists()
+
+
+def test_nothing_is_left_where_nothing_was_opened(store: Store) -> None:
+    store.leave()
+    assert not (store.root / "lamina.db").exists()
