@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
-from lamina.build import cachemounts
 from lamina.build.context import materialised
 from lamina.build.events import Event, Note, Output
 from lamina.build.graph import (
@@ -39,6 +36,8 @@ from lamina.values import replace
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lamina.build.recording import Bound, Record
 
 HOSTNAME = "lamina-build"
@@ -106,7 +105,7 @@ class Commands:
 
             def planned(mounts: list[runtimes.AnyMount]) -> runtimes.Plan:
                 return runtimes.plan(
-                    f"build-{secrets.token_hex(12)}",
+                    f"build-{os.urandom(12).hex()}",
                     RunConfig(),
                     self._options(op, mounts),
                     read_accounts(draft.plan),
@@ -178,7 +177,7 @@ class Commands:
             runtimes.FileMount("/etc/resolv.conf", _resolv(), 0o644),
         ]
         if self.workshop.ca_bundle is not None:
-            data = Path(self.workshop.ca_bundle).read_bytes()
+            data = _content(self.workshop.ca_bundle)
             found.append(runtimes.FileMount(CA_PATH, data, 0o444))
         if op.script is not None:
             name, content = op.script
@@ -199,6 +198,8 @@ class Commands:
                     return None
                 return runtimes.FileMount(mount.target, data, mount.mode, mount.uid, mount.gid)
             case CacheMount():
+                from lamina.build import cachemounts
+
                 cache = cachemounts.opened(mount, self.workshop, self.trees)
                 directory = stack.enter_context(cache)
                 return runtimes.BindMount(mount.target, directory, mount.read_only)
@@ -226,6 +227,8 @@ class Commands:
         self, mounts: list[runtimes.AnyMount], op: RunOp, stack: ExitStack
     ) -> tuple[list[runtimes.AnyMount], list[Bound]]:
         """The same mounts, those of the build context taken from places that can be watched."""
+        from pathlib import Path
+
         from lamina.build.recording import Bound
 
         paths = {
@@ -239,7 +242,7 @@ class Commands:
             if not isinstance(mount, runtimes.TreeMount) or mount.target not in paths:
                 found.append(mount)
                 continue
-            mark = secrets.token_hex(8)
+            mark = os.urandom(8).hex()
             place, empty = (
                 Path(self.workshop.spool, f"{each}-{mark}") for each in ("bound", "empty")
             )
@@ -259,8 +262,9 @@ class Commands:
     def _writable(self, plan: RootPlan) -> Iterator[RootPlan]:
         """The same tree with an upper directory of its own, thrown away afterwards."""
         import shutil
+        from pathlib import Path
 
-        place = Path(self.workshop.spool, f"bind-{secrets.token_hex(8)}")
+        place = Path(self.workshop.spool, f"bind-{os.urandom(8).hex()}")
         upper, work = place / "upper", place / "work"
         upper.mkdir(parents=True)
         work.mkdir()
@@ -344,9 +348,14 @@ def _hosts(op: RunOp) -> bytes:
 
 def _resolv() -> bytes:
     try:
-        return Path("/etc/resolv.conf").read_bytes()
+        return _content("/etc/resolv.conf")
     except OSError:
         return b""
+
+
+def _content(path: Path | str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _check_there(plan: RootPlan, path: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -107,7 +106,7 @@ class Record:
         if not isinstance(mounts.reduced(plan), Overlay):
             self.refusal = "reads are not recorded: the tree is no overlay, which alone can be told"
             return run(plan, False)
-        root = Path(spool, f"watched-{secrets.token_hex(8)}")
+        root = Path(spool, f"watched-{os.urandom(8).hex()}")
         root.mkdir(mode=0o700)
         with ExitStack() as stack:
             try:
