@@ -64,3 +64,21 @@ def test_a_container_s_run_needs_no_paths_and_no_expressions() -> None:
     words = [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {script}"]
     out = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
     assert sorted({"datetime", "json", "pathlib", "re", "sqlite3"} & set(out)) == []
+
+
+@pytest.mark.parametrize(
+    ("modules", "left_out"),
+    [
+        ("lamina.build.execute", {"pathlib", "re", "secrets", "threading", "urllib"}),
+        ("lamina.build.command, lamina.runtime.native", {"pathlib", "re", "secrets", "urllib"}),
+    ],
+    ids=["COPY", "RUN"],
+)
+def test_a_step_of_a_build_imports_little(modules: str, left_out: set[str]) -> None:
+    script = (
+        "import sys; before = {*sys.modules}; import lamina.cli.session, lamina.cli.again,"
+        f"lamina.cli.build, lamina.engine.building, lamina.snapshot.erofs, {modules};"
+        "print(*{*sys.modules} - before)"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert set(out.stdout.split()) & left_out == set()
