@@ -36,7 +36,7 @@ def _settings(args: Args) -> Settings:
 
 def serve(args: Args, engine: Engine) -> int:
     from lamina.engine import serving
-    from lamina.serve.assemble import lines_to
+    from lamina.serve.lines import Lines
     from lamina.serve.server import Address
 
     chosen = _settings(args)
@@ -48,7 +48,7 @@ def serve(args: Args, engine: Engine) -> int:
     workers = args.number("workers")
     if workers is not None:
         chosen = replace(chosen, workers=workers)
-    serving.serve(engine, chosen, local=args.flag("local"), log=lines_to(2))
+    serving.serve(engine, chosen, local=args.flag("local"), log=Lines(2))
     return 0
 
 

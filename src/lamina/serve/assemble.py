@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -146,17 +143,3 @@ def access(settings: Settings, keys: Path) -> Access:
         realm=auth.realm,
         service=auth.service,
     )
-
-
-def lines_to(fd: int) -> Log:
-    """A log that writes each line as JSON to a descriptor, with the time."""
-
-    def log(line: dict[str, object]) -> None:
-        now = time.time()
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03}Z"
-        try:
-            os.write(fd, json.dumps({"time": stamp, **line}).encode() + b"\n")
-        except OSError:
-            pass  # nobody reads the log any more, and serving goes on
-
-    return log

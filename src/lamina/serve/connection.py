@@ -73,6 +73,7 @@ class Connection:
     # -- for the exchange ----------------------------------------------------------------------
 
     def date(self) -> bytes:
+        """The last line of a head, and its end."""
         return self._listener.date
 
     def take(self) -> None:
@@ -194,6 +195,8 @@ class Connection:
                 return
             if exchange.give(*known):
                 self._finish(exchange)
+                if waiting:  # whoever asked that may have heard of more than at the first
+                    self._loop.moment += 1
             else:
                 self._listener.begin(self._answered(exchange))
         refusal = self._incoming.refusal

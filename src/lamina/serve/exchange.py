@@ -111,9 +111,18 @@ class Exchange:
         self._wake()
 
     def give(self, start: Message, body: Message) -> bool:
-        """Give an answer that is in memory; whether the socket has taken all of it."""
+        """Give an answer that is in memory; whether the socket has taken all of it.
+
+        Such answers are given again and again: how the headers are written is kept in `start`.
+        """
+        connection = self._connection
+        written: bytes | None = start.get("written")
+        if written is not None and connection is not None and self.keeps and not self._is_old:
+            self.is_begun = self.is_over = True
+            data = b"" if self.scope["method"] == "HEAD" else body["body"]
+            return connection.write(b"%b%b%b" % (written, connection.date(), data))
         self._start = start
-        return self._give(body.get("body", b""), more=False)
+        return self._give(body["body"], more=False)
 
     # -- for the application -------------------------------------------------------------------
 
@@ -205,10 +214,7 @@ class Exchange:
         """What stands before the body, which has `size` bytes if that is known by now."""
         self.is_begun = True
         status: int = start["status"]
-        lines = [
-            status_line(status),
-            b"date: " + connection.date(),
-        ]
+        lines = [status_line(status)]
         length = None
         for name, value in start["headers"]:
             if name == b"connection":
@@ -235,7 +241,9 @@ class Exchange:
             # Whoever chose that part of a value would say what else is answered.
             self.is_begun = False
             raise ValueError("a header holds the end of its line")
-        return head + b"\r\n\r\n"
+        if length is not None and self.keeps and not self._is_old:
+            start["written"] = head
+        return head + connection.date()
 
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():

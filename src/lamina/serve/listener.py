@@ -49,7 +49,7 @@ class Listener:
         self.is_stopping = False
         self.place: tuple[str, int] = sock.getsockname()[:2]
         self.now = 0.0  # monotonic, not more than a second ago
-        self.date = b""  # as in headers
+        self.date = b""  # the last line of a head, and its end
         self._sock = sock
         self._grace = grace
         self._context: ssl.SSLContext | None = (
@@ -178,8 +178,8 @@ def _nothing(scope: Scope) -> None:
 
 
 def _date() -> bytes:
-    """The time of day (RFC 9110, section 5.6.7)."""
+    """The last line of a head, with the time of day, and its end (RFC 9110, section 5.6.7)."""
     year, month, day, hour, minute, second, weekday, *_ = time.gmtime()
-    return b"%b, %02d %b %d %02d:%02d:%02d GMT" % (
+    return b"\r\ndate: %b, %02d %b %d %02d:%02d:%02d GMT\r\n\r\n" % (
         *(_DAYS[weekday], day, _MONTHS[month - 1], year, hour, minute, second),
     )

@@ -110,6 +110,7 @@ class Loop:
     def __init__(self) -> None:
         self.task: Task | None = None  # which runs now
         self.tasks: set[Task] = set()  # which have not ended
+        self.moment = 0  # another number once something may have been asked since
         self._soon: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
         self._over = 0  # timers that are cancelled
@@ -192,6 +193,7 @@ class Loop:
         try:
             while not self._is_stopped:
                 self._turn()
+            self._call_soon()
         finally:
             here.loop = None
             for number, before in self._before.items():
@@ -214,7 +216,9 @@ class Loop:
 
     def _turn(self) -> None:
         """Wait until something is due, and call what is. What that makes due is left."""
-        for fd, events in self._poll.poll(self._patience()):
+        ready = self._poll.poll(self._patience())
+        self.moment += 1
+        for fd, events in ready:
             callback = self._watched.get(fd)
             if callback is not None:  # else it was forgotten in this turn
                 _called(callback, events)
@@ -226,6 +230,9 @@ class Loop:
             else:
                 timer.is_cancelled = True
                 _called(timer.callback)
+        self._call_soon()
+
+    def _call_soon(self) -> None:
         for _ in range(len(self._soon)):
             due, values = self._soon.popleft()
             _called(due, *values)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from lamina.errors import Error
 from lamina.serve.answer import Answer
 from lamina.serve.request import HEADERS_LIMIT, Message
+from lamina.serve.waits import here
 from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
@@ -59,6 +60,8 @@ class Memo:
         self._at: object = None  # the version of all that is held
         self._held: OrderedDict[Key, Kept] = OrderedDict()
         self._size = 0
+        self._moment = -1  # of the loop, when it was last asked
+        self._found: object = None  # what it said
 
     def key(self, scope: Scope) -> Key | None:
         """What requests with the same answer have in common; None if more decides it."""
@@ -86,11 +89,20 @@ class Memo:
         return found
 
     def version(self) -> object:
-        """What differs after each change; None if it cannot be told just now."""
+        """What differs after each change; None if it cannot be told just now.
+
+        Of requests that were there together, it is asked for the first: nothing that one of their
+        clients can have heard of has changed since.
+        """
+        loop = getattr(here, "loop", None)
+        if loop is not None and loop.moment == self._moment:
+            return self._found
         try:
-            return self._version()
+            self._found = self._version()
         except Error:
             return None  # whoever works an answer out meets it too, and says so
+        self._moment = loop.moment if loop is not None else -1
+        return self._found
 
     def keep(self, scope: Scope, answer: Answer, endpoint: Endpoint, version: object) -> None:
         """Give `answer` again while `version`, asked for before it was worked out, is the same."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import count
 from urllib.parse import parse_qs, unquote
 
 from lamina.errors import Invalid, Unavailable
@@ -24,6 +25,7 @@ Message = MutableMapping[str, "Any"]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_numbers = count(1)
 _FIELDS = 200  # of a query
 HEADERS_LIMIT = 64 << 10  # bytes of all headers
 _DRAINED = 1 << 20  # bytes of a body that nobody wants, but that are read all the same
@@ -73,7 +75,8 @@ class Request:
 
     @cached_property
     def id(self) -> str:
-        return os.urandom(8).hex()
+        """Of this request only, in this process and in others."""
+        return f"{_process(os.getpid())}{next(_numbers):08x}"
 
     def check_headers(self) -> None:
         """LongHeaders past a limit: the server itself has one, but not an exact one."""
@@ -93,17 +96,11 @@ class Request:
             raise BadRequest("the path holds an encoded slash or NUL")
         return unquote(raw.decode("ascii", "replace"), errors="replace")
 
-    @cached_property
-    def headers(self) -> dict[str, str]:
-        """Names in lower case; what comes several times is joined (RFC 9110, section 5.3)."""
-        found: dict[str, str] = {}
-        for name, value in self.scope["headers"]:
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-            found[key] = f"{found[key]}, {text}" if key in found else text
-        return found
-
     def header(self, name: str) -> str | None:
-        return self.headers.get(name)
+        """The header `name`, in lower case; what came several times joined (RFC 9110, 5.3)."""
+        wanted = name.encode()
+        values = [value for key, value in self.scope["headers"] if key == wanted]
+        return b", ".join(values).decode("latin-1") if values else None
 
     @cached_property
     def query(self) -> dict[str, list[str]]:
@@ -192,3 +189,9 @@ class Request:
         scheme = (self.header("x-forwarded-proto") or "").rpartition(",")[2].strip().lower()
         if scheme in ("http", "https"):
             self.scheme = scheme
+
+
+@cache
+def _process(pid: int) -> str:
+    """What ids of this process begin with; another one in those that are forked from it."""
+    return os.urandom(4).hex()

@@ -17,7 +17,7 @@ from tests.unit.serve.test_server import certificate
 from lamina.serve import connection
 from lamina.serve.exchange import ZEROCOPY
 from lamina.serve.server import Running
-from lamina.serve.waits import sleep
+from lamina.serve.waits import here, sleep
 
 GET = b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -165,8 +165,10 @@ def test_a_body_whose_length_is_not_said_gets_one_or_ends_with_the_connection() 
         await send({"type": "http.response.body", "body": b"two"})
 
     found = asked(app, GET + b"GET /last HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert b"content-length: 3\r\n\r\ntwo" in found
-    assert found.endswith(b"connection: close\r\n\r\none two")
+    first, _, second = found.partition(b"two")
+    assert b"\r\ncontent-length: 3\r\n" in first
+    assert b"\r\nconnection: close\r\n" in second
+    assert second.endswith(b"\r\n\r\none two")
 
 
 @pytest.mark.parametrize(
@@ -321,6 +323,28 @@ def test_what_a_client_does_not_take_waits_and_comes_whole() -> None:
         with Running(app) as server, open_to(server) as sock:
             found = told(sock, GET + LAST)
         assert found.count(body) == 2
+
+
+def test_what_is_known_at_once_is_known_anew_for_each_request_of_a_client() -> None:
+    """Between two of them it may have heard of a change."""
+    moments: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("everything is known")
+
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]}
+
+    def known(scope: Any) -> Any:
+        moments.append(here.loop.moment)
+        return start, {"type": "http.response.body", "body": b"told"}
+
+    app.at_once = known  # type: ignore[attr-defined]
+    head = b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"
+    found = asked(app, GET + GET + head + GET + LAST)
+    assert len(set(moments)) == 5
+    assert bodies(found) == [b"told", b"told", b"", b"told", b"told"]
+    assert found.count(b"\r\ndate: ") == 5
+    assert found.count(b"connection: close") == 1
 
 
 def test_bytes_of_a_file_go_by_the_kernel(tmp_path: Path) -> None:
