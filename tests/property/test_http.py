@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamina.serve.exchange import Exchange
-from lamina.serve.incoming import Incoming
+from lamina.serve.http.exchange import Exchange
+from lamina.serve.http.incoming import Incoming
 
 Asked = tuple[str, bytes, list[tuple[bytes, bytes]], bytes]  # method, target, headers, body
 

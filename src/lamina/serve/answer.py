@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from lamina.fs import syscalls
-from lamina.serve.exchange import ZEROCOPY
-from lamina.serve.request import Gone, Message, Scope, Send
-from lamina.serve.waits import in_thread
+from lamina.serve.http.asgi import ZEROCOPY, Message, Scope, Send
+from lamina.serve.http.waits import in_thread
+from lamina.serve.request import Gone
 from lamina.values import dataclass, field
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from lamina.registry.metadata import Entry, Link
-    from lamina.serve.threads import Threads
+    from lamina.serve.http.threads import Threads
 
 _CHUNK = 1 << 20  # bytes of a part that are read at once
 _TURN = 16 << 20  # bytes of a file, before another has its turn

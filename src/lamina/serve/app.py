@@ -16,15 +16,16 @@ from lamina.serve import errors, listing, pull, push, removal
 from lamina.serve.access import Access
 from lamina.serve.answer import Answer, of_bytes, of_json
 from lamina.serve.errors import NotHere, TooMany, WrongMethod
+from lamina.serve.http.asgi import Message, Receive, Scope, Send
+from lamina.serve.http.threads import Threads
+from lamina.serve.http.waits import in_thread
 from lamina.serve.ledger import Ledger
 from lamina.serve.limits import Limits, Rates
 from lamina.serve.memo import Memo
 from lamina.serve.metrics import Metrics
-from lamina.serve.request import Gone, Message, Receive, Request, Scope, Send
+from lamina.serve.request import Gone, Request
 from lamina.serve.rights import ALL, ANYBODY, Action, Rights, Rule
 from lamina.serve.telling import Teller
-from lamina.serve.threads import Threads
-from lamina.serve.waits import in_thread
 from lamina.values import replace
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time

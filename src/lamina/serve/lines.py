@@ -6,7 +6,7 @@ import os
 import time
 from json import JSONEncoder
 
-from lamina.serve.waits import here
+from lamina.serve.http.waits import here
 
 _TOGETHER = 4096  # bytes that nobody writes into the middle of (pipe(7), "PIPE_BUF")
 

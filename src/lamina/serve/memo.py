@@ -12,14 +12,15 @@ from collections.abc import Callable
 
 from lamina.errors import Error
 from lamina.serve.answer import Answer
-from lamina.serve.request import HEADERS_LIMIT, Message
-from lamina.serve.waits import here
+from lamina.serve.http.asgi import Message
+from lamina.serve.http.waits import here
+from lamina.serve.request import HEADERS_LIMIT
 from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.oci.distribution.endpoint import Endpoint
-    from lamina.serve.request import Scope
+    from lamina.serve.http.asgi import Scope
 
 LIMIT = 8 << 20  # bytes of all that is kept
 _OVERHEAD = 2000  # bytes of an answer beside its body

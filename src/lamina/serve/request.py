@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator
 from functools import cache, cached_property
 from itertools import count
 from urllib.parse import parse_qs, unquote
 
 from lamina.errors import Invalid, Unavailable
 from lamina.registry.failures import TooLarge, WrongSize
-from lamina.serve.waits import timeout
+from lamina.serve.http.asgi import Receive, Scope
+from lamina.serve.http.waits import timeout
 from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
-    from typing import Any
-
     from lamina.oci.distribution.endpoint import Endpoint
     from lamina.serve.tokens import Claims
-
-Scope = MutableMapping[str, "Any"]
-Message = MutableMapping[str, "Any"]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 _numbers = count(1)
 _FIELDS = 200  # of a query

@@ -17,10 +17,11 @@ from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
     from typing import Any
 
-    from lamina.serve.listener import Listener
+    from lamina.serve.http.listener import Listener
 
 GRACE = 30.0  # seconds that requests under way have to end
 
@@ -65,12 +66,16 @@ class TLS:
 
 def check(tls: TLS | None) -> None:
     """Invalid unless certificate and key can be used, and belong together."""
+    _context(tls)
+
+
+def _context(tls: TLS | None) -> ssl.SSLContext | None:
     if tls is None:
-        return
-    from lamina.serve.wires import context
+        return None
+    from lamina.serve.http.wires import context
 
     try:
-        context(str(tls.certificate), str(tls.key))
+        return context(str(tls.certificate), str(tls.key))
     except (OSError, ValueError) as error:  # SSLError is an OSError
         raise Invalid(
             f'the certificate "{tls.certificate}" cannot be used with the key "{tls.key}": {error}'
@@ -200,9 +205,9 @@ class Running:
 
 def _listener(app: Any, sock: socket.socket, tls: TLS | None, grace: float) -> Listener:
     """What serves `app` when it is `run`."""
-    from lamina.serve.listener import Listener
+    from lamina.serve.http.listener import Listener
 
-    return Listener(app, sock, tls, grace)
+    return Listener(app, sock, _context(tls), grace)
 
 
 def _allow_descriptors() -> None:

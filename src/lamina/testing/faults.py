@@ -6,17 +6,13 @@ They stand in front of the registry as ASGI middleware; the registry behind them
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from lamina.oci.distribution.fault import Code, Fault, encode
-from lamina.serve.waits import sleep
+from lamina.serve.http.asgi import Message, Receive, Scope, Send
+from lamina.serve.http.waits import sleep
 from lamina.values import dataclass
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Act = Callable[[Scope, Receive, Send, App], Awaitable[None]]
 

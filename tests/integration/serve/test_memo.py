@@ -15,8 +15,8 @@ from lamina.registry import Registry, open_registry
 from lamina.serve import memo
 from lamina.serve.access import Access
 from lamina.serve.app import App
+from lamina.serve.http.asgi import Message, Scope
 from lamina.serve.limits import Limits
-from lamina.serve.request import Message, Scope
 from lamina.serve.rights import ALL, Action, Rights, Rule
 from lamina.serve.server import Running
 

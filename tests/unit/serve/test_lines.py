@@ -4,8 +4,8 @@ import json
 import os
 import threading
 
+from lamina.serve.http.loop import Loop
 from lamina.serve.lines import Lines
-from lamina.serve.loop import Loop
 from lamina.serve.request import Request
 
 

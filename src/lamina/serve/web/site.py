@@ -12,10 +12,11 @@ from lamina.serve import errors
 from lamina.serve.access import Access, InThread
 from lamina.serve.answer import Answer, of_bytes
 from lamina.serve.errors import NotHere, Unauthorized, WrongMethod
-from lamina.serve.request import NOBODY, Gone, Receive, Request, Scope, Send
+from lamina.serve.http.asgi import Receive, Scope, Send
+from lamina.serve.http.threads import Threads
+from lamina.serve.http.waits import in_thread
+from lamina.serve.request import NOBODY, Gone, Request
 from lamina.serve.rights import Action
-from lamina.serve.threads import Threads
-from lamina.serve.waits import in_thread
 from lamina.serve.web.ahead import Ahead
 from lamina.serve.web.links import Query
 from lamina.serve.web.looks import ENTRIES, Looks

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from lamina.serve.loop import Cancelled, Loop, Task
-from lamina.serve.threads import Threads
-from lamina.serve.waits import Outcome, in_thread, running, sleep, timeout
+from lamina.serve.http.loop import Cancelled, Loop, Task
+from lamina.serve.http.threads import Threads
+from lamina.serve.http.waits import Outcome, in_thread, running, sleep, timeout
 
 
 def ended(main: Callable[[Loop], Coroutine[Any, None, object]]) -> object:

@@ -8,16 +8,16 @@ import select
 import socket
 from contextlib import suppress
 
-from lamina.serve.exchange import Exchange, status_line
-from lamina.serve.incoming import Incoming
-from lamina.serve.loop import IN, OUT, Cancelled
-from lamina.serve.waits import Outcome, in_thread
-from lamina.serve.wires import send_file
+from lamina.serve.http.exchange import Exchange, status_line
+from lamina.serve.http.incoming import Incoming
+from lamina.serve.http.loop import IN, OUT, Cancelled
+from lamina.serve.http.waits import Outcome, in_thread
+from lamina.serve.http.wires import send_file
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
-    from lamina.serve.listener import Listener
-    from lamina.serve.wires import Wire
+    from lamina.serve.http.listener import Listener
+    from lamina.serve.http.wires import Wire
 
 HEAD_PATIENCE = 30.0  # seconds from the first of them to the last
 IDLE_PATIENCE = 75.0  # seconds between two requests

@@ -11,18 +11,17 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 
 from lamina.fs import syscalls
-from lamina.serve.connection import Connection
-from lamina.serve.loop import IN, Loop
-from lamina.serve.threads import Threads
-from lamina.serve.wires import Plain, Secure, context
+from lamina.serve.http.connection import Connection
+from lamina.serve.http.loop import IN, Loop
+from lamina.serve.http.threads import Threads
+from lamina.serve.http.wires import Plain, Secure
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     import ssl
     from typing import Any
 
-    from lamina.serve.request import Message, Scope
-    from lamina.serve.server import TLS
+    from lamina.serve.http.asgi import Message, Scope
 
 _PATIENCE = 1.0  # seconds for requests that are broken off
 _TICK = 1.0  # seconds between two looks at who is late
@@ -39,7 +38,10 @@ _MONTHS = (
 class Listener:
     """Takes connections, ends those that are late, and ends all of them in the end."""
 
-    def __init__(self, app: Any, sock: socket.socket, tls: TLS | None, grace: float) -> None:
+    def __init__(
+        self, app: Any, sock: socket.socket, context: ssl.SSLContext | None, grace: float
+    ) -> None:
+        """With a `context` TLS is spoken; requests have `grace` seconds to end after `stop`."""
         self.app: Callable[..., Awaitable[None]] = app
         self.at_once: Callable[[Scope], tuple[Message, Message] | None] = getattr(
             app, "at_once", _nothing
@@ -52,9 +54,7 @@ class Listener:
         self.date = b""  # the last line of a head, and its end
         self._sock = sock
         self._grace = grace
-        self._context: ssl.SSLContext | None = (
-            context(str(tls.certificate), str(tls.key)) if tls is not None else None
-        )
+        self._context = context
         self._connections: set[Connection] = set()
         # The other half is for what they ask for.
         self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2

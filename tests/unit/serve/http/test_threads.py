@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lamina.serve.threads import Threads
+from lamina.serve.http.threads import Threads
 
 
 def test_work_is_done_side_by_side_up_to_the_limit_and_all_of_it_before_the_end() -> None:

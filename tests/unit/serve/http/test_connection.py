@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from tests.unit.serve.test_server import certificate
 
-from lamina.serve import connection
-from lamina.serve.exchange import ZEROCOPY
+from lamina.serve.http import connection
+from lamina.serve.http.asgi import ZEROCOPY
+from lamina.serve.http.waits import here, sleep
 from lamina.serve.server import Running
-from lamina.serve.waits import here, sleep
 
 GET = b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

@@ -1,7 +1,7 @@
 """The event loop that requests are answered in: of asyncio what a registry needs, and no more.
 
 To import asyncio takes 40 ms and 8 MiB, mostly for subprocesses, transports and TLS. What is
-awaited here can be awaited in asyncio too (`lamina.serve.waits`).
+awaited here can be awaited in asyncio too (`lamina.serve.http.waits`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contextlib import suppress
 from itertools import count
 from threading import Lock
 
-from lamina.serve.waits import here
+from lamina.serve.http.waits import here
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Waiting for something, in our own event loop (`lamina.serve.loop`) or in asyncio's.
+"""Waiting for something, in our own event loop (`lamina.serve.http.loop`) or in asyncio's.
 
 An application may be served by either. Both await what follows `asyncio.Future`: it has
 `add_done_callback`, `result`, `cancel`, `get_loop` and `_asyncio_future_blocking`.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from typing import Any, TypeVar
 
-    from lamina.serve.threads import Threads
+    from lamina.serve.http.threads import Threads
 
     T = TypeVar("T")
 

@@ -7,13 +7,14 @@ from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from lamina.serve.exchange import ZEROCOPY, Exchange
+from lamina.serve.http.asgi import ZEROCOPY
+from lamina.serve.http.exchange import Exchange
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
-    from lamina.serve.loop import Loop
-    from lamina.serve.request import Scope
-    from lamina.serve.wires import Wire
+    from lamina.serve.http.asgi import Scope
+    from lamina.serve.http.loop import Loop
+    from lamina.serve.http.wires import Wire
 
 HEAD_LIMIT = 512 << 10  # bytes before the body; the application has a limit of its own
 HEADERS_LIMIT = 128  # lines

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 
-from lamina.serve.loop import Loop
-from lamina.serve.waits import Outcome
+from lamina.serve.http.asgi import ZEROCOPY
+from lamina.serve.http.loop import Loop
+from lamina.serve.http.waits import Outcome
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
-    from lamina.serve.connection import Connection
-    from lamina.serve.request import Message, Scope
+    from lamina.serve.http.asgi import Message, Scope
+    from lamina.serve.http.connection import Connection
 
-ZEROCOPY = "http.response.zerocopysend"  # of ASGI's extensions
 _BODILESS = frozenset({204, 304})
 _PHRASES = {
     200: b"OK",
