@@ -3,7 +3,8 @@
     python -m bench layers [--runs N] [--root DIRECTORY]
 
 The lowest layer is a busybox, each other one fifty small files of its own. The registry is our
-own, on loopback; every tool pulls into a new store, in turn (A B A B ...).
+own, on loopback; every tool pulls into a new store, in turn (A B A B ...). They work in a new ext4
+in memory, as a host has it on a disk, or where `--root` says.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.carriers import place, pulls, starts
+from bench.carriers import ext4, place, pulls, starts
 from bench.docker import daemon
 from bench.run import BUSYBOX
 from bench.serve import lamina
@@ -42,12 +43,19 @@ def layers(count: int) -> Iterator[tuple[bytes, bytes]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3, help="of each tool")
-    parser.add_argument("--root", type=Path, default=Path("/dev/shm"), help="where to work")
+    parser.add_argument("--root", type=Path, help="where to work")
     asked = parser.parse_args()
     if not shutil.which("skopeo") or os.geteuid() != 0 or not BUSYBOX.exists():
         print(f"this needs root, skopeo, and {BUSYBOX}", file=sys.stderr)
         return 1
-    with place(asked.root) as at, lamina(at) as server, ExitStack() as stack:
+    with ExitStack() as stack:
+        root = asked.root
+        if root is None:
+            root = stack.enter_context(place(Path("/dev/shm"), "lb-"))
+            if shutil.which("mkfs.ext4"):
+                root = stack.enter_context(ext4(root))
+        at = stack.enter_context(place(root))
+        server = stack.enter_context(lamina(at))
         docker: list[str] | None = None
         try:
             docker = stack.enter_context(daemon(at))
@@ -60,8 +68,9 @@ def main() -> int:
             copy = ["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{made}:latest"]
             subprocess.run([*copy, f"docker://{name}"], check=True)
             for title, tools in (("pull", pulls(docker)), ("pull and run", starts(docker))):
-                measure(f"{title}, {count} layers", tools, name, asked.runs, asked.root)
-    print(f"# medians of {asked.runs}; in {asked.root}; load {os.getloadavg()[0]:.1f}")
+                measure(f"{title}, {count} layers", tools, name, asked.runs, root)
+    where = asked.root or "memory"
+    print(f"# medians of {asked.runs}; in {where}; load {os.getloadavg()[0]:.1f}")
     return 0
 
 

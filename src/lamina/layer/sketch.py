@@ -249,6 +249,11 @@ class Sketch:
 
     # --- the end
 
+    @property
+    def asks_the_root_only(self) -> bool:
+        """Whether `settle` looks at the root of the tree below, and at nothing in it."""
+        return not self._whiteouts and not self._opaque and self._implied <= {""}
+
     def settle(self, below: int | None) -> None:
         """Learn what lies below: the descriptor of that tree's root, None for nothing.
 

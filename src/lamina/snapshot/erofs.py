@@ -14,7 +14,7 @@ from lamina.fs import lending, mounts
 from lamina.fs.atomic import write_all
 from lamina.fs.faults import told
 from lamina.fs.metadata import copy_file
-from lamina.fs.mounts import Erofs
+from lamina.fs.mounts import Bind, Erofs, RootPlan
 from lamina.oci.digest import ChainID
 from lamina.snapshot.overlay import OverlaySnapshotter
 from lamina.snapshot.shelf import DATA, IMAGE
@@ -69,8 +69,9 @@ class ErofsSnapshotter(OverlaySnapshotter):
                     sketch.settle(None)
                 else:
                     self.shelf.adopt(draft.key, parent)
-                    with mounts.opened(self.view(parent)) as below:
-                        sketch.settle(below)
+                    below = self._top(parent) if sketch.asks_the_root_only else self.view(parent)
+                    with mounts.opened(below) as root:
+                        sketch.settle(root)
             except Leans:
                 return False
             size = _data(f"{directory}/{DATA}", blob)
@@ -84,6 +85,14 @@ class ErofsSnapshotter(OverlaySnapshotter):
             os.rmdir(f"{directory}/tree")
         self.shelf.commit(draft.key, chain)
         return True
+
+    def _top(self, chain: ChainID) -> RootPlan:
+        """The uppermost layer alone, whose root is the one that overlayfs shows.
+
+        To mount all of a hundred layers for each that comes would be five thousand mounts.
+        """
+        found = self._layer(self.shelf.chain_directory(chain))
+        return found if isinstance(found, Erofs) else Bind(found, read_only=True)
 
     def forms(self) -> Forms:
         extracted, tars = 0, []

@@ -40,6 +40,7 @@ class Shelf:
     def __init__(self, root: Path | str) -> None:
         self.root = os.fspath(root)
         self._lock = os.path.join(root, "lock")
+        self._parents: dict[ChainID, ChainID | None] = {}  # of snapshots that were asked for
 
     def chain_directory(self, chain: ChainID) -> str:
         algorithm, _, encoded = chain.partition(":")
@@ -143,8 +144,11 @@ class Shelf:
         """`chain` and all below it, topmost first."""
         found: list[ChainID] = []
         while chain is not None:
+            # What stands below the first stays as long as that does, and is named by it.
+            if not found or chain not in self._parents:
+                self._parents[chain] = self.meta_of(chain).parent
             found.append(chain)
-            chain = self.meta_of(chain).parent
+            chain = self._parents[chain]
         return found
 
     def remove(self, chain: ChainID) -> None:

@@ -128,6 +128,21 @@ def test_a_parent_is_not_removed(shelf: Snapshotter) -> None:
     assert shelf.chains() == []
 
 
+def test_what_stood_on_others_is_gone_with_them(shelf: Snapshotter) -> None:
+    layer(shelf, A)
+    layer(shelf, B, A)
+    with reading(shelf, B):
+        pass
+    shelf.remove(B)
+    shelf.remove(A)
+    for chain in (B, A):
+        with pytest.raises(NotFound), reading(shelf, chain):
+            pass
+    layer(shelf, A)
+    with pytest.raises(NotFound), reading(shelf, B):
+        pass
+
+
 def test_the_roots_own_metadata_goes_up_the_stack(shelf: Snapshotter) -> None:
     draft = shelf.prepare("draft", None)
     with writing(draft) as root:

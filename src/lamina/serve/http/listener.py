@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _PATIENCE = 1.0  # seconds for requests that are broken off
 _TICK = 1.0  # seconds between two looks at who is late
 _PAUSE = 0.1  # seconds without new clients, if there are too many
+_MOST = 16_384  # clients
 _AT_ONCE = 64  # new clients, before others have their turn
 _SENDERS = 16  # threads that send files
 _DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
@@ -56,8 +57,9 @@ class Listener:
         self._grace = grace
         self._context = context
         self._connections: set[Connection] = set()
-        # The other half is for what they ask for.
-        self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # Half of the descriptors are for what they ask for.
+        self._most = min(descriptors // 2, _MOST) if descriptors >= 0 else _MOST
         self._is_listening = False
         self._is_ticking = False
 
