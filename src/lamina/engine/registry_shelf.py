@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _FIRST = 8  # tags of a repository on the page of all repositories
 _BATCH = 1000
 _REFERRERS = 1000
-_DOCUMENTS = types.MANIFESTS | types.INDEXES | {types.SCHEMA1, types.SCHEMA1_SIGNED}
+_DOCUMENTS = types.MANIFESTS | types.INDEXES | types.SCHEMAS1
 
 
 class RegistryShelf:

@@ -24,4 +24,5 @@ SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+SCHEMAS1 = frozenset({SCHEMA1, SCHEMA1_SIGNED})
 PLAIN = frozenset({OCI_LAYER, DOCKER_LAYER})  # layers that are not compressed

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from lamina.registry.mirror import Mirror
     from lamina.serve.app import App
 
-OLD_TYPES = frozenset({types.SCHEMA1, types.SCHEMA1_SIGNED})
 _FOREVER = "max-age=31536000, immutable"
 
 
@@ -66,7 +65,7 @@ def _only_old(request: Request) -> frozenset[str] | None:
     if text is None:
         return None
     taken = frozenset(one.partition(";")[0].strip() for one in text.split(","))
-    is_old = taken & OLD_TYPES and taken <= OLD_TYPES | {"application/json"}
+    is_old = taken & types.SCHEMAS1 and taken <= types.SCHEMAS1 | {"application/json"}
     return taken if is_old else None
 
 

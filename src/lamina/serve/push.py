@@ -6,7 +6,7 @@ from lamina.fs import syscalls
 from lamina.oci.digest import Digest
 from lamina.oci.distribution.endpoint import Endpoint, Kind, is_session
 from lamina.oci.distribution.range import parse_chunk, upload_range
-from lamina.oci.media_type import SCHEMA1
+from lamina.oci.media_type import SCHEMA1, SCHEMAS1
 from lamina.registry.failures import (
     Changed,
     NoUpload,
@@ -18,7 +18,7 @@ from lamina.registry.failures import (
 from lamina.registry.repository import Repository, parse_digest
 from lamina.serve.answer import Answer
 from lamina.serve.errors import TooManyTags
-from lamina.serve.pull import OLD_TYPES, entity_tags
+from lamina.serve.pull import entity_tags
 from lamina.serve.request import Request
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
@@ -117,7 +117,7 @@ async def manifest(app: App, request: Request, endpoint: Endpoint) -> Answer:
         raise TooManyTags(f"{len(tags)} tags in one push: at most {_TAGS} are taken")
     raw = await request.body("the manifest", app.limits.manifest)
     media_type = _media_type(request)
-    is_old = app.old is not None and media_type in OLD_TYPES
+    is_old = app.old is not None and media_type in SCHEMAS1
     if is_old and app.old is not None:
         raw = await app.in_thread(app.old.payload, raw)
         media_type = SCHEMA1

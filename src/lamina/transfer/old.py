@@ -17,8 +17,6 @@ from lamina.oci.digest import DiffID, Digest
 from lamina.oci.manifest import Manifest
 from lamina.store import Store
 
-MANIFESTS = frozenset({types.SCHEMA1, types.SCHEMA1_SIGNED})
-
 
 class Source(Protocol):
     """Where the manifest is."""

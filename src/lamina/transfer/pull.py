@@ -24,7 +24,6 @@ from lamina.oci.platform import Platform
 from lamina.snapshot.snapshotter import Snapshotter
 from lamina.store import Store
 from lamina.store.partial import Partial
-from lamina.transfer import old
 from lamina.transfer.copy import Event, Outcome
 from lamina.transfer.landing import Keep, Landing, Read, wrong_layer
 from lamina.transfer.side import Job, Stop, Watched, side_by_side
@@ -35,10 +34,16 @@ _LIMIT = max(MANIFEST_LIMIT, CONFIG_LIMIT)
 Tell = Callable[[Event], None]
 
 
-class Source(old.Source, Protocol):
+class Source(Protocol):
     """Where images come from."""
 
     def resolve(self, name: str) -> Descriptor: ...
+
+    def open(self, descriptor: Descriptor) -> BinaryIO: ...
+
+    def size(self, digest: Digest) -> int:
+        """Bytes of a blob."""
+        ...
 
     def download(self, descriptor: Descriptor, start: int = 0) -> BinaryIO:
         """The bytes of a blob from `start` on; who reads checks the digest."""
@@ -70,7 +75,9 @@ def pull(
     root = source.resolve(name)
     through = Through(store, source)
     job = _Pull(store, source, through, wanted, keep, tell)
-    if root.media_type in old.MANIFESTS:
+    if root.media_type in types.SCHEMAS1:
+        from lamina.transfer import old
+
         root = old.converted(store, source, root, job.bring)
     moved = job.run(root, _choose(through, root, wanted))
     return Pulled(Descriptor(root.media_type, root.digest, root.size), moved)
