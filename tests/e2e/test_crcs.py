@@ -43,7 +43,9 @@ def pull(machine: Machine, scratch: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "count"), [(build, 2), (import_, 1), (load, 2), (pull, 3)], ids=lambda one: str(one)
+    ("make", "count"),
+    [(build, 2), (import_, 1), (load, 2), (pull, 3)],
+    ids=["build", "import", "load", "pull"],
 )
 def test_it_is_kept_with_each_plain_layer(
     machine: Machine, tmp_path: Path, make: Callable[[Machine, Path], None], count: int
