@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -232,9 +233,8 @@ def test_a_layer_is_read_once_and_known_from_then_on(
     assert len(read) == 1
     # What is only known is no layer: a blob that is lost is said to be.
     layer = Digest(json.loads(made.raw)["layers"][1]["digest"])
-    path = registry.repository("team/shop").path(layer)
-    assert path is not None
-    path.unlink()
+    with registry.repository("team/shop").open(layer) as file:
+        os.unlink(file.name)
     assert b"Layer 2 cannot be shown" in serve()("GET", "/ui/image?ref=team/shop:1").body
 
 
@@ -271,8 +271,8 @@ def test_a_damaged_blob_is_said_without_the_place_of_the_registry(
     made = shop()
     push(registry, made, "team/shop", "1")
     layer = json.loads(made.raw)["layers"][1]["digest"]
-    path = registry.repository("team/shop").path(Digest(layer))
-    assert path is not None
+    with registry.repository("team/shop").open(Digest(layer)) as file:
+        path = Path(file.name)
     client = serve()
     data = path.read_bytes()
     path.chmod(0o644)
