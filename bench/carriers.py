@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.run import hiding
@@ -33,6 +33,17 @@ def place(root: Path, prefix: str = "b-") -> Iterator[Path]:
         for store in ("root", "podman/root"):
             subprocess.run(["umount", f"{path}/{store}/overlay"], check=False, capture_output=True)
         shutil.rmtree(path)
+
+
+@contextmanager
+def scene(root: Path | None) -> Iterator[Path]:
+    """Where tools work: `root`, or a new ext4 in memory, as a host has it on a disk."""
+    with ExitStack() as stack:
+        if root is None:
+            root = stack.enter_context(place(Path("/dev/shm"), "lb-"))
+            if shutil.which("mkfs.ext4"):
+                root = stack.enter_context(ext4(root))
+        yield root
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.carriers import ext4, place, pulls, starts
+from bench.carriers import place, pulls, scene, starts
 from bench.docker import daemon
 from bench.run import BUSYBOX
 from bench.serve import lamina
@@ -49,11 +49,7 @@ def main() -> int:
         print(f"this needs root, skopeo, and {BUSYBOX}", file=sys.stderr)
         return 1
     with ExitStack() as stack:
-        root = asked.root
-        if root is None:
-            root = stack.enter_context(place(Path("/dev/shm"), "lb-"))
-            if shutil.which("mkfs.ext4"):
-                root = stack.enter_context(ext4(root))
+        root = stack.enter_context(scene(asked.root))
         at = stack.enter_context(place(root))
         server = stack.enter_context(lamina(at))
         docker: list[str] | None = None

@@ -34,7 +34,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from bench.carriers import Action, ext4, floors, place, pulls, pushes, pushes_of_built, starts
+from bench.carriers import (
+    Action,
+    floors,
+    place,
+    pulls,
+    pushes,
+    pushes_of_built,
+    scene,
+    starts,
+)
 from bench.docker import daemon
 from bench.run import BUSYBOX
 from bench.serve import Server, lamina
@@ -166,11 +175,7 @@ def main() -> int:
         print(f'no title has "{asked.only}"', file=sys.stderr)
         return 1
     with ExitStack() as stack:
-        root = asked.root
-        if root is None:
-            root = stack.enter_context(place(Path("/dev/shm"), "lb-"))
-            if shutil.which("mkfs.ext4"):
-                root = stack.enter_context(ext4(root))
+        root = stack.enter_context(scene(asked.root))
         at = stack.enter_context(place(root))
         server = stack.enter_context(lamina(at))
         docker: list[str] | None = None
