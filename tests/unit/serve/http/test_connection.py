@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.unit.serve.test_server import certificate
 
-from lamina.serve.http import connection
+from lamina.serve.http import connection, listener
 from lamina.serve.http.asgi import ZEROCOPY
 from lamina.serve.http.waits import here, sleep
 from lamina.serve.server import Running
@@ -24,14 +24,14 @@ LAST = b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 async def body_of(receive: Any) -> bytes:
-    found = b""
+    pieces = []
     while True:
         message = await receive()
         if message["type"] != "http.request":
             raise ConnectionError
-        found += message["body"]
+        pieces.append(message["body"])
         if not message["more_body"]:
-            return found
+            return b"".join(pieces)
 
 
 async def answer(send: Any, body: bytes, status: int = 200, *headers: tuple[bytes, bytes]) -> None:
@@ -54,10 +54,10 @@ def open_to(server: Running) -> Iterator[socket.socket]:
 
 
 def all_of(sock: socket.socket) -> bytes:
-    found = b""
-    while piece := sock.recv(1 << 16):
-        found += piece
-    return found
+    pieces = []
+    while piece := sock.recv(1 << 20):
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def told(sock: socket.socket, data: bytes) -> bytes:
@@ -391,6 +391,7 @@ def test_who_keeps_us_waiting_is_left(
     monkeypatch: pytest.MonkeyPatch, patience: str, data: bytes
 ) -> None:
     monkeypatch.setattr(connection, patience, 0.01)
+    monkeypatch.setattr(listener, "_TICK", 0.02)
     with Running(echo) as server, open_to(server) as sock:
         sock.sendall(data)
         assert all_of(sock).count(b"HTTP/1.1") == (data == GET)
@@ -398,6 +399,7 @@ def test_who_keeps_us_waiting_is_left(
 
 def test_who_takes_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "SEND_PATIENCE", 0.01)
+    monkeypatch.setattr(listener, "_TICK", 0.02)
     failed = threading.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -432,6 +434,7 @@ def test_a_server_that_stops_ends_what_is_idle_and_lets_the_rest_end() -> None:
         found = all_of(busy)
         assert found.endswith(b"late")
         assert b"connection: close" in found
+        busy.close()
         stopping.join()
 
 
@@ -521,6 +524,7 @@ def test_what_is_no_tls_ends_at_once_and_who_says_nothing_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tls = certificate(tmp_path)
+    monkeypatch.setattr(listener, "_TICK", 0.02)
     with Running(echo, tls=tls) as server:
         with open_to(server) as sock:
             found = told(sock, GET)
