@@ -28,6 +28,18 @@ class Shelved:
         directory = self.shelf.prepare(key, parent, self._furnish)
         return Draft(key, parent, self._plan(directory, parent))
 
+    def prepare_on(self, key: str, below: Draft) -> Draft:
+        self.shelf.meta_of_draft(below.key)
+        tree = self.shelf.draft_directory(below.key)
+        directory = self.shelf.prepare(
+            key, below.parent, lambda directory, _: self._furnish(directory, tree)
+        )
+        return Draft(key, below.parent, self._plan_on(directory, below.plan), below)
+
+    def stand(self, draft: Draft, parent: ChainID) -> Draft:
+        self.shelf.adopt(draft.key, parent)
+        return self.open_draft(draft.key)
+
     def open_draft(self, key: str) -> Draft:
         parent = self.shelf.meta_of_draft(key).parent
         return Draft(key, parent, self._plan(self.shelf.draft_directory(key), parent))
@@ -88,6 +100,10 @@ class Shelved:
 
     def _plan(self, directory: str, parent: ChainID | None) -> RootPlan:
         """How to mount the draft in `directory`."""
+        raise NotImplementedError
+
+    def _plan_on(self, directory: str, below: RootPlan) -> RootPlan:
+        """How to mount the draft in `directory` on top of another one, mounted by `below`."""
         raise NotImplementedError
 
     def _strip(self, directory: str) -> None:

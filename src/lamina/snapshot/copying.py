@@ -34,7 +34,9 @@ class CopyingSnapshotter(Shelved):
         from lamina.layer.changes import tree_changes
 
         lower = None if draft.parent is None else self._tree(draft.parent)
-        yield from tree_changes(lower, Path(self.shelf.draft_directory(draft.key), "tree"))
+        if draft.below is not None:
+            lower = self._draft_tree(draft.below.key)
+        yield from tree_changes(lower, self._draft_tree(draft.key))
 
     def _furnish(self, directory: str, below: str | None) -> None:
         tree = f"{directory}/tree"
@@ -45,6 +47,12 @@ class CopyingSnapshotter(Shelved):
 
     def _plan(self, directory: str, parent: ChainID | None) -> RootPlan:
         return Bind(Path(directory, "tree"))
+
+    def _plan_on(self, directory: str, below: RootPlan) -> RootPlan:
+        return Bind(Path(directory, "tree"))
+
+    def _draft_tree(self, key: str) -> Path:
+        return Path(self.shelf.draft_directory(key), "tree")
 
     def _tree(self, chain: ChainID) -> Path:
         return Path(self.shelf.chain_directory(chain), "tree")

@@ -44,11 +44,15 @@ class OverlaySnapshotter(Shelved):
         from lamina.layer.changes import upper_changes
 
         tree = f"{self.shelf.draft_directory(draft.key)}/tree"
-        if draft.parent is None:
+        if draft.below is not None:
+            below = mounts.readable(draft.below.plan)
+        elif draft.parent is not None:
+            below = self.view(draft.parent)
+        else:
             yield from upper_changes(tree)
             return
         # With the tree below, what was added is told from what was changed.
-        with mounts.opened(self.view(draft.parent)) as lower:
+        with mounts.opened(below) as lower:
             yield from upper_changes(tree, lower=lower)
 
     def grafter(self) -> Grafter | None:
@@ -94,13 +98,12 @@ class OverlaySnapshotter(Shelved):
             os.mkdir(f"{directory}/work", 0o700)
 
     def _plan(self, directory: str, parent: ChainID | None) -> RootPlan:
-        tree, work = f"{directory}/tree", f"{directory}/work"
         if parent is None:
-            return Bind(tree)
-        # A commit that was killed half way has taken it away already.
-        os.makedirs(work, mode=0o700, exist_ok=True)
-        # What is made anew after a crash need not be synced; see `Snapshotter.settle`.
-        return Overlay(self._lower(parent), tree, work, volatile=True)
+            return Bind(f"{directory}/tree")
+        return _over(directory, self._lower(parent))
+
+    def _plan_on(self, directory: str, below: RootPlan) -> RootPlan:
+        return _over(directory, mounts.lowers(mounts.readable(below)))
 
     def _strip(self, directory: str) -> None:
         try:
@@ -127,6 +130,15 @@ class OverlaySnapshotter(Shelved):
         path = f"{self.shelf.root}/empty"
         os.makedirs(path, mode=0o755, exist_ok=True)
         return path
+
+
+def _over(directory: str, lower: tuple[Path | str | Erofs, ...]) -> Overlay:
+    """The tree of the draft in `directory`, on top of `lower`."""
+    tree, work = f"{directory}/tree", f"{directory}/work"
+    # A commit that was killed half way has taken it away already.
+    os.makedirs(work, mode=0o700, exist_ok=True)
+    # What is made anew after a crash need not be synced; see `Snapshotter.settle`.
+    return Overlay(lower, tree, work, volatile=True)
 
 
 def _is_there(below: int, path: str) -> bool:

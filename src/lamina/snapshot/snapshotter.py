@@ -48,6 +48,7 @@ class Draft:
     key: str
     parent: ChainID | None
     plan: RootPlan
+    below: Draft | None = None  # another one between it and `parent`, see `prepare_on`
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,18 @@ class Snapshotter(Protocol):
         `key` is letters, digits, "_", "." and "-". DraftExists if it is taken, NoSnapshot if
         the parent is not here. Atomic: killed in the middle, no draft of that key exists.
         """
+
+    def prepare_on(self, key: str, below: Draft) -> Draft:
+        """A new draft on top of another one, whose chain ID is not known yet.
+
+        Nobody may write to `below` any more, and it is to stay a draft for as long as anybody
+        uses the plan of this one, or asks for its changes. Then it is committed, and this one
+        after it, once it was told by `stand` what it stands on. Both belong to this process:
+        `open_draft` does not know the one as the other's. Otherwise as `prepare`.
+        """
+
+    def stand(self, draft: Draft, parent: ChainID) -> Draft:
+        """The same draft as one on top of `parent`, the snapshot that its `below` has become."""
 
     def open_draft(self, key: str) -> Draft:
         """A draft made earlier, perhaps by another process; NoSnapshot if there is none."""
