@@ -1,10 +1,11 @@
 """The build cache: which layer a step made the last time that it had this key.
 
-Three kinds of record, all in the store's database:
+Four kinds of record, all in the store's database:
 
     build-step   key -> the layer it made, when, and in how many seconds
     build-key    key -> the named parts of the key
     build-last   slot -> key: what stood at this place of this Dockerfile in the last build
+    build-known  key without its base -> nothing: a step like this was made, on whatever tree
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from lamina.oci.digest import ChainID, DiffID, Digest
 from lamina.store import Store
 from lamina.values import dataclass
 
-STEP, KEY, LAST = "build-step", "build-key", "build-last"
+STEP, KEY, LAST, KNOWN = "build-step", "build-key", "build-last", "build-known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,22 @@ class Cache:
             return None
         return made if self.store.blobs.has(made.descriptor.digest) else None
 
-    def keep(self, key: Key, made: Made, *, also: Sequence[Key] = ()) -> None:
-        """Remember what a step made under its key, and under others that mean the same."""
+    def keep(
+        self, key: Key, made: Made, *, also: Sequence[Key] = (), is_known: bool = False
+    ) -> None:
+        """Remember what a step made under its key, and under others that mean the same.
+
+        `is_known`: such that `knows` will say so.
+        """
         with self.store.records.batch():
             for each in (key, *also):
                 self.alias(each, made)
+            if is_known and not self.knows(key):
+                self.store.records.put(KNOWN, key.without_base, b"", now=self.now())
+
+    def knows(self, key: Key) -> bool:
+        """Whether such a step was made on any tree at all; if not, `find` has nothing either."""
+        return self.store.records.get(KNOWN, key.without_base) is not None
 
     def alias(self, key: Key, made: Made) -> None:
         """Let another key find the same layer."""

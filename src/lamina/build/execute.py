@@ -17,15 +17,29 @@ from lamina.errors import Invalid
 from lamina.fs.mounts import opened
 from lamina.fs.root import Root
 from lamina.layer import index as indexes
-from lamina.layer.diff import pack
+from lamina.layer.diff import Packed, pack
 from lamina.oci import media_type
 from lamina.oci.descriptor import Descriptor
-from lamina.oci.digest import ChainID, Digest, chain_ids
+from lamina.oci.digest import Digest, chain_ids
 from lamina.snapshot.snapshotter import Draft
+from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.build.command import Commands
+
+
+@dataclass(slots=True)
+class Work:
+    """A step that has changed its draft, on the way to a layer and a snapshot."""
+
+    step: Step
+    draft: Draft
+    began: float  # seconds since 1970, when the step was taken up
+    reads: tuple[str, ...] | None  # files of the context that a RUN opened, if that was recorded
+    packed: Packed | None = None
+    descriptor: Descriptor | None = None  # of the layer
+    made: Made | None = None  # once it has a name
 
 
 class Executor:
@@ -72,17 +86,21 @@ class Executor:
                 self._commands = Commands(self.workshop, self.trees, self.emit)
             return self._commands
 
-    def make(self, step: Step, selection: Selection | None, began: float) -> Made:
-        """Do the step and keep its layer. `began`: seconds since 1970, when it was taken up."""
+    def change(self, step: Step, below: Work | None = None) -> Work:
+        """Do the step in a new draft, on top of that of `below` if its parent has no name yet."""
         snapshotter = self.workshop.snapshotter
-        parent = self.trees.unpacked(step.parent)
-        draft = snapshotter.prepare(f"build-{os.getpid()}-{os.urandom(8).hex()}", parent)
+        began = self.workshop.clock()
+        key = f"build-{os.getpid()}-{os.urandom(8).hex()}"
+        if below is not None:
+            draft = snapshotter.prepare_on(key, below.draft)
+        else:
+            draft = snapshotter.prepare(key, self.trees.unpacked(step.parent))
         try:
-            seen = self._change(step, selection, draft)
-            return self._seal(step, draft, began, seen)
+            reads = self._change(step, self.selections.get(step.index), draft)
         except BaseException:
             snapshotter.discard(draft)
             raise
+        return Work(step, draft, began, reads)
 
     def _change(
         self, step: Step, selection: Selection | None, draft: Draft
@@ -130,11 +148,11 @@ class Executor:
                 with root.parent(directory) as (parent, name):
                     os.utime(name, (self.graph.epoch,) * 2, dir_fd=parent)
 
-    def _seal(self, step: Step, draft: Draft, began: float, reads: tuple[str, ...] | None) -> Made:
-        """Pack what changed into a layer, keep it, and turn the draft into a snapshot."""
+    def pack(self, work: Work) -> None:
+        """Pack what changed into a layer, and keep it."""
         store = self.workshop.store
         with store.ingest(hashes=False) as ingest:
-            changes = self.workshop.snapshotter.changes(draft)
+            changes = self.workshop.snapshotter.changes(work.draft)
             packed = pack(changes, ingest, clamp=self.graph.epoch)
             digest, size = ingest.commit(packed.diff_id, trusted=True)
         encoded = indexes.encode(packed.index)
@@ -142,20 +160,42 @@ class Executor:
             store.indexes.put(packed.diff_id, encoded)
             store.diff_ids.put(digest, packed.diff_id)
             store.crcs.put(digest, packed.crc)
-        chain = self._chain(step, packed.diff_id)
-        self.workshop.snapshotter.commit(draft, chain)
+        work.packed = packed
+        work.descriptor = Descriptor(media_type.OCI_LAYER, Digest(digest), size)
+
+    def name(self, work: Work) -> Made:
+        """What a packed step has made, now that what it stands on has a name."""
+        packed, descriptor = work.packed, work.descriptor
+        assert packed is not None and descriptor is not None
+        below = [layer.diff_id for layer in self.trees.layers(work.step.parent)]
         now = self.workshop.clock()
-        return Made(
-            descriptor=Descriptor(media_type.OCI_LAYER, Digest(digest), size),
+        work.made = Made(
+            descriptor=descriptor,
             diff_id=packed.diff_id,
-            chain=chain,
+            chain=chain_ids([*below, packed.diff_id])[-1],
             created=rfc3339(self.graph.epoch if self.graph.epoch is not None else now),
-            seconds=now - began,
+            seconds=now - work.began,
             files=len(packed.index),
             plain_size=packed.size,
-            reads=reads,
+            reads=work.reads,
         )
+        return work.made
 
-    def _chain(self, step: Step, diff_id: Digest) -> ChainID:
-        below = [layer.diff_id for layer in self.trees.layers(step.parent)]
-        return chain_ids([*below, diff_id])[-1]  # type: ignore[list-item]
+    def commit(self, works: list[Work]) -> None:
+        """Turn drafts, each on top of the one before, into snapshots; none is left in `works`.
+
+        From the first that has no name, or cannot be committed, they are discarded.
+        """
+        snapshotter = self.workshop.snapshotter
+        try:
+            while works and (made := works[0].made) is not None:
+                draft = works[0].draft
+                if draft.below is not None:
+                    parent = self.trees.chain(works[0].step.parent)
+                    assert parent is not None  # it was committed just now
+                    draft = snapshotter.stand(draft, parent)
+                snapshotter.commit(draft, made.chain)
+                del works[0]
+        finally:
+            while works:
+                snapshotter.discard(works.pop().draft)

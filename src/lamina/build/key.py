@@ -55,6 +55,11 @@ class Key:
             self._digest.append(Digest.of(data).encoded)
         return self._digest[0]
 
+    @property
+    def without_base(self) -> str:
+        """As `digest`, of all but what the step stands on."""
+        return Key(tuple(part for part in self.parts if part.kind != "base"), self.files).digest
+
     def everything(self) -> tuple[Part, ...]:
         """The parts, and each file as one more."""
         return (*self.parts, *(Part("file", *row) for row in self.files.rows))

@@ -2,44 +2,33 @@
 
 Steps are taken in the order of the graph as soon as their inputs are there. The cache is asked
 in the caller's thread, for that is quick; what has to be made is made in threads, side by side,
-but for a COPY that nothing else could be done beside.
+but for a COPY that nothing else could be done beside. A command that nobody has ever run is not
+kept waiting for the name of what it runs on: that layer is packed and hashed beside it.
 """
 
 from __future__ import annotations
 
 from _thread import allocate_lock  # as `threading` does, which takes longer to import
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from lamina.build import key as keys
 from lamina.build.basis import Basis, files_behind
 from lamina.build.cache import Cache, Made
-from lamina.build.copying import CopySpec, HashCache, Selection, select
 from lamina.build.events import Event, Finished, Listener, Missed, Started
 from lamina.build.failure import StepFailed
-from lamina.build.files import NO_FILES, Files, ListCache, files_of
-from lamina.build.graph import (
-    BindMount,
-    ContextTree,
-    CopyOp,
-    Graph,
-    ImageTree,
-    RunOp,
-    Step,
-    StepTree,
-    Tree,
-)
-from lamina.build.inside import join
-from lamina.build.key import Difference, Key
+from lamina.build.graph import CopyOp, Graph, RunOp, Step, StepTree
+from lamina.build.key import Key
+from lamina.build.keyring import Keyring
 from lamina.build.workshop import Trees, Workshop
 from lamina.errors import Error
-from lamina.oci.digest import Digest
-from lamina.values import replace
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
-    from lamina.build.crew import Crew
-    from lamina.build.execute import Executor
+    from lamina.build.crew import Answers, Beside, Crew, Row
+    from lamina.build.execute import Executor, Work
 
-HASHES, LISTS = "context-hashes", "context-lists"
+_MANY, _LARGE = 200, 1 << 20  # files, and bytes of them: what takes some milliseconds to pack
 
 
 class Solver:
@@ -66,11 +55,9 @@ class Solver:
         self.cache = Cache(workshop.store, self._now)
         self._listen = listen
         self._lock = allocate_lock()
-        self._hashes: dict[str, HashCache] = {}
-        self._lists: dict[str, ListCache] = {}
-        self._selections: dict[int, Selection] = {}
-        self._keys: dict[int, Key] = {}
-        self._taken: list[Selection] = []  # of the client's files, by all steps
+        self.keyring = Keyring(self.trees, workshop, place=place, now=self._now)
+        self._quick: dict[int, Key] = {}  # by the names of trees, of steps that are made
+        self._users = _users(graph)
         self._rebuilt: set[int] = set()
         self._unrecorded: set[int] = set()  # in the cache, but not with what they read
         self._executor: Executor | None = None
@@ -93,18 +80,21 @@ class Solver:
                     waiting.remove(step)
                     answer = self._ask(step)
                     is_idle = crew is None or crew.is_idle
-                    if answer is None and is_idle and self._is_done_here(step, waiting):
-                        self._equip()
-                        answer = self._make(step)
                     if answer is not None:
                         self.trees.made[step.index] = answer
                         continue
+                    row = self._row(step)
+                    for follower in row[1:]:
+                        waiting.remove(follower)
+                    if is_idle and self._is_done_here(row, waiting):
+                        self._equip()
+                        self._make(row)
+                        continue
                     crew = crew or self._crew()
-                    crew.take(step)
+                    crew.take(row)
                 if crew is None or crew.is_idle or any(self._is_ready(step) for step in waiting):
                     continue
-                step, made = crew.next()
-                self.trees.made[step.index] = made
+                self.trees.made |= crew.next()
         except BaseException:
             if self._executor is not None:
                 self._executor.cancel()
@@ -114,25 +104,25 @@ class Solver:
                 crew.close()
             if self._executor is not None:
                 self._executor.close()
-            self._save_hashes()
+            self.keyring.save()
         return self.trees
 
     def basis(self) -> Basis | None:
         """What the build rests on, if it is over and the cache knew every step."""
-        if self._executor is not None or len(self._keys) != len(self.graph.steps):
+        if self._executor is not None or len(self.keyring) != len(self.graph.steps):
             return None
-        files = files_behind(self._taken)
+        files = files_behind(self.keyring.taken)
         if files is None:
             return None
         steps = self.graph.steps
-        return Basis(files, tuple((self._slot(s), self._keys[s.index].digest) for s in steps))
+        return Basis(files, tuple((self._slot(s), self.keyring.key(s).digest) for s in steps))
 
     def _equip(self) -> None:
         """Have what it takes to do a step, imported only when one has to be done."""
         from lamina.build.execute import Executor
 
         self._executor = self._executor or Executor(
-            self.graph, self.workshop, self.trees, self.emit, self._selections
+            self.graph, self.workshop, self.trees, self.emit, self.keyring.selections
         )
 
     def _crew(self) -> Crew:
@@ -141,12 +131,13 @@ class Solver:
         self._equip()
         return Crew(self._make, self.workers)
 
-    def _is_done_here(self, step: Step, waiting: list[Step]) -> bool:
+    def _is_done_here(self, row: Row, waiting: list[Step]) -> bool:
         """Whether nothing is gained by a thread: no other step is ready, and it does not wait.
 
         A thread, with a connection to the database of its own, takes a millisecond.
         """
-        return not isinstance(step.op, RunOp) and not any(map(self._is_ready, waiting))
+        waits = len(row) > 1 or isinstance(row[0].op, RunOp)
+        return not waits and not any(map(self._is_ready, waiting))
 
     def _is_ready(self, step: Step) -> bool:
         return all(
@@ -163,8 +154,7 @@ class Solver:
         to the thread that would do the step.
         """
         try:
-            key = self._quick_key(step) or self._full_key(step)
-            self._keys[step.index] = key
+            key = self.keyring.first(step)
             made = self._find(step, key)
             return self._hit(step, key, made) if made is not None else None
         except Error as error:
@@ -193,7 +183,7 @@ class Solver:
     def _slot(self, step: Step) -> str:
         return f"{self.place}\n{step.stage}\n{step.position}"
 
-    def _explain(self, step: Step, key: Key) -> None:
+    def _explain(self, step: Step) -> None:
         """Say why the step has to run: what came before it, or the first thing that differs."""
         earlier = [
             self.graph.steps[tree.index]
@@ -213,132 +203,142 @@ class Solver:
             cause = str(earlier[0].index)
             self.emit(Missed(vertex, reason, because_of=cause, seconds=seconds))
         else:
-            causes = keys.causes(last, key) if last is not None else ()
-            causes = self._in_context(step, causes)
-            reason = "its layer is not in the cache any more" if last is not None else ""
-            if causes:
-                reason = self._describe(step, causes)
-            reason = reason or "it was never built here"
+            from lamina.build import explain
+
+            key, selection = self.keyring.key(step), self.keyring.selections.get(step.index)
+            reason, causes = explain.reason(self.graph, step, last, key, selection)
             self.emit(Missed(vertex, reason, causes, seconds=seconds))
-
-    def _in_context(self, step: Step, causes: tuple[Difference, ...]) -> tuple[Difference, ...]:
-        """The causes with files named as where they are copied from has them."""
-        selection = self._selections.get(step.index)
-        if selection is None or not causes or causes[0].kind != "file":
-            return causes
-        known: dict[str, str] = {}
-        for item in selection.items:
-            if item.is_directory:
-                known |= {node.path: join(item.path, node.path) for node in item.nodes[1:]}
-            else:
-                known[item.name] = item.path
-        # What is gone was in the one directory that is copied, or in nobody knows which.
-        folders = [item.path for item in selection.items if item.is_directory]
-        start = folders[0] if len(folders) == 1 else ""
-        return tuple(
-            replace(one, name=known.get(one.name) or join(start, one.name)) for one in causes
-        )
-
-    def _describe(self, step: Step, causes: tuple[Difference, ...]) -> str:
-        if causes[0].kind == "base" and isinstance(step.parent, ImageTree):
-            return f"the base image {self.graph.images[step.parent.index].name} changed"
-        more = f" (and {len(causes) - 1} more)" if len(causes) > 1 else ""
-        return f"{causes[0].describe()}{more}"
-
-    def _quick_key(self, step: Step) -> Key | None:
-        """A key by the names of trees alone, where the full one would have to read files."""
-        if not self._reads_trees(step):
-            return None
-        base = keys.of_step(step, self.trees.chain(step.parent), epoch=self.graph.epoch)
-        sources = list(step.inputs())[1:]
-        names = [
-            keys.Part("source", str(index), self.trees.chain(tree) or "scratch")
-            for index, tree in enumerate(sources)
-        ]
-        return Key((*base.parts, *names))
-
-    def _reads_trees(self, step: Step) -> bool:
-        """Whether it reads other trees, and nothing of the client's."""
-        sources = list(step.inputs())[1:]
-        return bool(sources) and not any(isinstance(tree, ContextTree) for tree in sources)
-
-    def _full_key(self, step: Step) -> Key:
-        files = NO_FILES
-        mounted: list[tuple[str, Digest]] = []
-        if isinstance(step.op, CopyOp):
-            files = self._files(step, step.op.source, step.op.spec)
-        elif isinstance(step.op, RunOp):
-            mounted = [
-                (mount.target, self._digest_of(mount))
-                for mount in step.op.mounts
-                if isinstance(mount, BindMount)
-            ]
-        return keys.of_step(
-            step,
-            self.trees.chain(step.parent),
-            files=files,
-            mounted=mounted,
-            epoch=self.graph.epoch,
-        )
-
-    def _files(self, step: Step, source: Tree, spec: CopySpec) -> Files:
-        selection = select(self.trees.context(source), spec)
-        self._selections[step.index] = selection
-        return self._known_files(source, selection)
-
-    def _digest_of(self, mount: BindMount) -> Digest:
-        spec = CopySpec(sources=(mount.path.lstrip("/") or ".",), destination="/mounted")
-        selection = select(self.trees.context(mount.source), spec)
-        return Digest(f"sha256:{self._known_files(mount.source, selection).digest.hex()}")
-
-    def _known_files(self, source: Tree, selection: Selection) -> Files:
-        """What is selected, with what is remembered of it if it is the client's."""
-        if not isinstance(source, ContextTree):
-            return files_of(selection)
-        self._taken.append(selection)
-        place = f"{self.place}\n{source.name}"
-        if place not in self._lists:
-            records = self.workshop.store.records
-            self._lists[place] = ListCache.load(records.get(LISTS, place))
-        return files_of(selection, lambda: self._hash_cache(place), self._lists[place])
-
-    def _hash_cache(self, place: str) -> HashCache:
-        if place not in self._hashes:
-            self._hashes[place] = HashCache.load(self.workshop.store.records.get(HASHES, place))
-        return self._hashes[place]
-
-    def _save_hashes(self) -> None:
-        records, now = self.workshop.store.records, self._now()
-        for kind, caches in ((HASHES, self._hashes), (LISTS, self._lists)):
-            for place, cache in caches.items():
-                if cache.changed:
-                    records.put(kind, place, cache.dump(), now=now)
 
     # -- making ----------------------------------------------------------------------------
 
-    def _make(self, step: Step) -> tuple[Made, ...]:
-        """Do one step and keep its layer. Mostly in a thread of the crew."""
-        vertex = str(step.index)
-        began = self.workshop.clock()
+    def _row(self, step: Step) -> Row:
+        """The step, and those after it that can begin before the one they stand on has a name.
+
+        Each reads nothing but the tree of the one before, is the only one to use that, and is
+        none that the cache could know on any tree. So a layer is packed while the next command
+        runs; not a small one, which takes less time than that would.
+        """
+        row = [step]
+        if self.workers > 1 and not self.workshop.record_reads and self._is_large(step):
+            while (after := self._follower(row[-1])) is not None:
+                row.append(after)
+        return tuple(row)
+
+    def _is_large(self, step: Step) -> bool:
+        """Whether its layer may take long to be packed; nobody knows what a command will do."""
+        selection = self.keyring.selections.get(step.index)
+        if selection is None:
+            return isinstance(step.op, RunOp)
+        nodes = [node for item in selection.items for node in item.nodes]
+        return len(nodes) >= _MANY or sum(node.stat.st_size for node in nodes) >= _LARGE
+
+    def _follower(self, step: Step) -> Step | None:
+        users = self._users.get(step.index, [])
+        after = users[0] if len(users) == 1 else None
+        if after is None or after.parent != StepTree(step.index) or not _reads_nothing(after):
+            return None
+        key = keys.of_step(after, None, epoch=self.graph.epoch)
+        return None if after.use_cache and self.cache.knows(key) else after
+
+    def _make(self, row: Row) -> Answers:
+        """Do steps that each stand on the one before. Mostly in a thread of the crew."""
+        assert self._executor is not None  # `_equip` was called
+        executor = self._executor
+        works: list[Work] = []
+        packing = self._beside(executor) if len(row) > 1 else None
         try:
-            quick, key = None, self._keys[step.index]
-            if self._reads_trees(step):
-                quick, key = key, self._full_key(step)
-                made = self._find(step, key)
-                if made is not None:
-                    self.cache.alias(quick, made)
-                    return self._hit(step, key, made)
-            self._explain(step, key)
-            self.emit(Started(vertex, step.label, began, step))
-            assert self._executor is not None  # `_equip` was called
-            made = self._executor.make(step, self._selections.get(step.index), began)
-            self.cache.keep(key, made, also=(quick,) if quick is not None else ())
-            self.cache.stand(self._slot(step), key)
+            for step in row:
+                with self._blaming(step):
+                    if step is row[0] and self._is_known_after_all(step):
+                        continue
+                    self._explain(step)
+                    self.emit(Started(str(step.index), step.label, self.workshop.clock(), step))
+                    works.append(executor.change(step, works[-1] if works else None))
+                if packing is not None and step is not row[-1]:
+                    packing.put(works[-1])
+            if works:
+                self._end(works, packing)
+        except BaseException:
+            if packing is not None:
+                packing.wait()
+            executor.commit(works)
+            if packing is not None and packing.error is not None:
+                raise packing.error from None  # which ended the others, too
+            raise
+        return {step.index: self.trees.made[step.index] for step in row}
+
+    def _beside(self, executor: Executor) -> Beside:
+        from lamina.build.crew import Beside
+
+        return Beside(self._pack, executor.cancel)
+
+    def _is_known_after_all(self, step: Step) -> bool:
+        """Whether the cache knows it by the files that it reads, if not by their trees' names."""
+        if not self.keyring.reads_trees(step):
+            return False
+        quick, key = self.keyring.key(step), self.keyring.full(step)
+        made = self._find(step, key)
+        if made is None:
+            self._quick[step.index] = quick
+            return False
+        self.cache.alias(quick, made)
+        self.trees.made[step.index] = self._hit(step, key, made)
+        return True
+
+    def _end(self, works: list[Work], packing: Beside | None) -> None:
+        """Pack the last of a row beside those before it, and make snapshots of all."""
+        assert self._executor is not None
+        last = works[-1]
+        with self._blaming(last.step):
+            self._executor.pack(last)
+        if packing is not None:
+            packing.wait()
+            if packing.error is not None:
+                raise packing.error
+        with self._blaming(last.step):
+            made = self._executor.name(last)
+            self._executor.commit(works)
+            self._keep(last.step, made)
+
+    def _pack(self, work: Work) -> None:
+        """Keep the layer of one that is not the last of its row; its snapshot comes later."""
+        assert self._executor is not None
+        with self._blaming(work.step):
+            self._executor.pack(work)
+            self._keep(work.step, self._executor.name(work))
+
+    def _keep(self, step: Step, made: Made) -> None:
+        """Remember what the step has made, and say so."""
+        key = self.keyring.key(step)
+        also = [self._quick[step.index]] if step.index in self._quick else []
+        self.cache.keep(key, made, also=also, is_known=_reads_nothing(step))
+        self.cache.stand(self._slot(step), key)
+        self.trees.made[step.index] = (*self.trees.layers(step.parent), made)
+        detail = f"{made.files} files" if made.files != 1 else "1 file"
+        self.emit(Finished(str(step.index), self.workshop.clock(), detail=detail, made=made))
+
+    @contextmanager
+    def _blaming(self, step: Step) -> Iterator[None]:
+        """Let an error be the step's, and end it with that."""
+        try:
+            yield
         except Error as error:
-            self.emit(Finished(vertex, self.workshop.clock(), error=error.message))
+            self.emit(Finished(str(step.index), self.workshop.clock(), error=error.message))
             if isinstance(error, StepFailed):
                 raise
             raise StepFailed(step, error, self.graph.source) from error
-        detail = f"{made.files} files" if made.files != 1 else "1 file"
-        self.emit(Finished(vertex, self.workshop.clock(), detail=detail, made=made))
-        return (*self.trees.layers(step.parent), made)
+
+
+def _users(graph: Graph) -> dict[int, list[Step]]:
+    """By step, those that use its tree."""
+    users: dict[int, list[Step]] = {}
+    for step in graph.steps:
+        for tree in step.inputs():
+            if isinstance(tree, StepTree):
+                users.setdefault(tree.index, []).append(step)
+    return users
+
+
+def _reads_nothing(step: Step) -> bool:
+    """Whether it depends on nothing but the tree that it changes: its key costs nothing."""
+    return not isinstance(step.op, CopyOp) and len(list(step.inputs())) == 1

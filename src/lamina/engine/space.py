@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lamina.store.usage import Row
 
 # Kinds that `build.cache` keeps, and `engine.again`.
-BUILD_RECORDS = ("build-step", "build-key", "build-last", "build-answer")
+BUILD_RECORDS = ("build-step", "build-key", "build-last", "build-known", "build-answer")
 _STEP = BUILD_RECORDS[0]
 
 
