@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lamina.store.blobs import Blobs
 
 _CHUNK = 1 << 20  # bytes read at once
+_PIECE = 8 << 20  # bytes that the kernel is told to write at once
 
 
 class Ingest:
@@ -34,7 +35,7 @@ class Ingest:
         self._hashes = hashes
         self._path = os.path.join(blobs.ingest_directory, Owner.this().fresh_name())
         self._hash = Sha256()
-        self._hashed = 0  # bytes
+        self._hashed = self._unwritten = 0  # bytes
         with told(blobs.root):
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
@@ -43,6 +44,12 @@ class Ingest:
         size = len(data) if not isinstance(data, memoryview) else data.nbytes
         with told(self._blobs.root):
             write_all(self._fd, data if isinstance(data, memoryview) else memoryview(data))
+        self._unwritten += size
+        if self._unwritten >= _PIECE:
+            from lamina.fs.syscalls import begin_writing
+
+            self._unwritten = 0
+            begin_writing(self._fd)  # while more comes: `commit` has to wait for the disk
         if self._hashes:
             self._hash.update(data)
             self._hashed += size
