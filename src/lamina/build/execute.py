@@ -20,13 +20,15 @@ from lamina.layer import index as indexes
 from lamina.layer.diff import Packed, pack
 from lamina.oci import media_type
 from lamina.oci.descriptor import Descriptor
-from lamina.oci.digest import Digest, chain_ids
+from lamina.oci.digest import ChainID, Digest, chain_ids
 from lamina.snapshot.snapshotter import Draft
 from lamina.values import dataclass
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from lamina.build.command import Commands
+    from lamina.build.streaming import Streamed
+    from lamina.layer.diff import Sink
 
 
 @dataclass(slots=True)
@@ -36,7 +38,8 @@ class Work:
     step: Step
     draft: Draft
     began: float  # seconds since 1970, when the step was taken up
-    reads: tuple[str, ...] | None  # files of the context that a RUN opened, if that was recorded
+    reads: tuple[str, ...] | None = None  # files of the context that a RUN opened, if recorded
+    streamed: Streamed | None = None  # a COPY that is not in the draft, only what leads to it
     packed: Packed | None = None
     descriptor: Descriptor | None = None  # of the layer
     made: Made | None = None  # once it has a name
@@ -95,28 +98,35 @@ class Executor:
             draft = snapshotter.prepare_on(key, below.draft)
         else:
             draft = snapshotter.prepare(key, self.trees.unpacked(step.parent))
+        work = Work(step, draft, began)
         try:
-            reads = self._change(step, self.selections.get(step.index), draft)
+            self._change(work)
         except BaseException:
             snapshotter.discard(draft)
             raise
-        return Work(step, draft, began, reads)
+        return work
 
-    def _change(
-        self, step: Step, selection: Selection | None, draft: Draft
-    ) -> tuple[str, ...] | None:
-        """Do it; gives the files of the context that a RUN opened, where that was recorded."""
-        op = step.op
+    def _change(self, work: Work) -> None:
+        step, op = work.step, work.step.op
         if isinstance(op, RunOp):
-            return self._run(step, op, draft)
-        with opened(draft.plan) as fd:
+            work.reads = self._run(step, op, work.draft)
+            return
+        with opened(work.draft.plan) as fd:
             if isinstance(op, WorkdirOp):
                 self._make_directory(step, op, fd)
             elif isinstance(op, CopyOp):
-                chosen = selection or select(self.trees.context(op.source), op.spec)
-                for text in copy(chosen, fd):
-                    self.emit(Note(str(step.index), text))
-        return None
+                self._copy(work, op, fd)
+
+    def _copy(self, work: Work, op: CopyOp, fd: int) -> None:
+        chosen = self.selections.get(work.step.index)
+        chosen = chosen or select(self.trees.context(op.source), op.spec)
+        if self.workshop.snapshotter.indexer() is not None and chosen.is_large:
+            from lamina.build import streaming
+
+            work.streamed = streaming.stream(chosen, fd)
+        notes = work.streamed.notes if work.streamed is not None else copy(chosen, fd)
+        for text in notes:
+            self.emit(Note(str(work.step.index), text))
 
     def _run(self, step: Step, op: RunOp, draft: Draft) -> tuple[str, ...] | None:
         commands = self._commands_of()
@@ -152,8 +162,7 @@ class Executor:
         """Pack what changed into a layer, and keep it."""
         store = self.workshop.store
         with store.ingest(hashes=False) as ingest:
-            changes = self.workshop.snapshotter.changes(work.draft)
-            packed = pack(changes, ingest, clamp=self.graph.epoch)
+            packed = self._packed(work, ingest)
             digest, size = ingest.commit(packed.diff_id, trusted=True)
         encoded = indexes.encode(packed.index)
         with store.database.transaction():
@@ -162,6 +171,15 @@ class Executor:
             store.crcs.put(digest, packed.crc)
         work.packed = packed
         work.descriptor = Descriptor(media_type.OCI_LAYER, Digest(digest), size)
+
+    def _packed(self, work: Work, out: Sink) -> Packed:
+        streamed, clamp = work.streamed, self.graph.epoch
+        if streamed is None:
+            return pack(self.workshop.snapshotter.changes(work.draft), out, clamp=clamp)
+        with streamed.selection.context.open_root() as source_fd:
+            packed = pack(streamed.changes(source_fd), out, clamp=clamp)
+            streamed.check(source_fd)
+        return packed
 
     def name(self, work: Work) -> Made:
         """What a packed step has made, now that what it stands on has a name."""
@@ -186,16 +204,33 @@ class Executor:
 
         From the first that has no name, or cannot be committed, they are discarded.
         """
-        snapshotter = self.workshop.snapshotter
         try:
             while works and (made := works[0].made) is not None:
-                draft = works[0].draft
-                if draft.below is not None:
-                    parent = self.trees.chain(works[0].step.parent)
-                    assert parent is not None  # it was committed just now
-                    draft = snapshotter.stand(draft, parent)
-                snapshotter.commit(draft, made.chain)
+                self._commit(works[0], made)
                 del works[0]
         finally:
             while works:
-                snapshotter.discard(works.pop().draft)
+                self.workshop.snapshotter.discard(works.pop().draft)
+
+    def _commit(self, work: Work, made: Made) -> None:
+        snapshotter, draft = self.workshop.snapshotter, work.draft
+        parent = self.trees.chain(work.step.parent)
+        if work.streamed is not None:
+            self._draw(work, made, parent)
+            snapshotter.discard(draft)
+            return
+        if draft.below is not None:
+            assert parent is not None  # it was committed just now
+            draft = snapshotter.stand(draft, parent)
+        snapshotter.commit(draft, made.chain)
+
+    def _draw(self, work: Work, made: Made, parent: ChainID | None) -> None:
+        """Make a snapshot that points into the layer, or leave it to be unpacked at need."""
+        from lamina.snapshot import drawing
+
+        snapshotter, packed = self.workshop.snapshotter, work.packed
+        indexer = snapshotter.indexer()
+        assert indexer is not None and packed is not None  # or it would not be streamed, or named
+        if not snapshotter.has(made.chain):
+            blob = self.workshop.store.blobs.path(made.descriptor.digest)
+            drawing.land(indexer, packed.index, made.chain, parent, blob)

@@ -215,7 +215,11 @@ def open_unchanged(root_fd: int, path: str, info: os.stat_result) -> int:
 
 def require_unchanged(fd: int, path: str, info: os.stat_result) -> None:
     """Changed unless the open file is what `info` tells."""
-    now = os.fstat(fd)
+    require_same(os.fstat(fd), path, info)
+
+
+def require_same(now: os.stat_result, path: str, info: os.stat_result) -> None:
+    """Changed unless both tell the same of a file."""
     # Not the device: a stage's root gets a new one each time it is mounted. Not the time of the
     # last change of the inode either: a hard link made elsewhere moves it.
     if (now.st_ino, now.st_size, now.st_mtime_ns) != (info.st_ino, info.st_size, info.st_mtime_ns):

@@ -40,7 +40,7 @@ def copy(selection: Selection, root_fd: int, *, epoch: int | None = None) -> tup
     Not atomic: a failed copy leaves what was written so far, and the caller drops the draft.
     Invalid where the destination is in the way, Changed where a source is not what was selected.
     """
-    placer = _Placer(selection, root_fd, None if epoch is None else epoch * 1_000_000_000)
+    placer = Placer(selection, root_fd, None if epoch is None else epoch * 1_000_000_000)
     if selection.items:
         with selection.context.open_root() as source_fd:
             for item in selection.items:
@@ -63,7 +63,9 @@ def _mode(text: str) -> Mode:
     return chmod.parse(text)
 
 
-class _Placer:
+class Placer:
+    """One COPY under way. Its directories get their times when it is finished."""
+
     def __init__(self, selection: Selection, root_fd: int, epoch: int | None) -> None:
         spec = selection.spec
         self.root = Root(root_fd)
@@ -92,7 +94,7 @@ class _Placer:
         if item.is_archive:
             self._unpack(item, mtime)
             return
-        target = self._target(item.name, mtime, is_directory=item.is_directory)
+        target = self.target(item)
         links: dict[tuple[int, int], str] = {}
         if item.is_directory:
             self._place_tree(item, target, links)
@@ -111,7 +113,7 @@ class _Placer:
                 _write_all(new, content)
                 uid, gid = (self.owner.uid, self.owner.gid) if self.owner else (0, 0)
                 os.fchown(new, uid, gid)
-                os.fchmod(new, self._mode(0o644, is_directory=False))
+                os.fchmod(new, self.mode_of(0o644, is_directory=False))
                 if self.epoch is not None:
                     os.utime(new, ns=(self.epoch, self.epoch))
             finally:
@@ -129,8 +131,12 @@ class _Placer:
 
     # -- where it goes ---------------------------------------------------------------------
 
-    def _target(self, name: str, mtime: int | None, *, is_directory: bool) -> str:
+    def target(self, item: Item) -> str:
         """The real path that a source becomes; whatever leads to it is made."""
+        mtime = item.nodes[0].stat.st_mtime_ns
+        return self._target(item.name, mtime, is_directory=item.is_directory)
+
+    def _target(self, name: str, mtime: int | None, *, is_directory: bool) -> str:
         parent, _, last = self.destination.rpartition("/")
         if self.wants_directory or not last:
             self._make_directories(self.destination, mtime)
@@ -165,7 +171,7 @@ class _Placer:
     def _make_directories(self, path: str, mtime: int | None, *, mode: int | None = None) -> None:
         uid, gid = (self.owner.uid, self.owner.gid) if self.owner else (0, 0)
         if mode is None:
-            mode = self._mode(0o755, is_directory=True)
+            mode = self.mode_of(0o755, is_directory=True)
         made = self._made_linked(path, uid, gid) if self.is_linked else None
         if made is None:
             self._touch_way(path)
@@ -278,10 +284,10 @@ class _Placer:
             # On the way to something else: only its mode is taken over.
             os.chmod(name, node.stat.st_mode & 0o7777, dir_fd=fd)
             return
-        uid, gid = self._owner(node.stat)
+        uid, gid = self.owner_of(node.stat)
         os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
         self._copy_xattrs(source, fd, name)
-        mode = self._mode(node.stat.st_mode, is_directory=True)
+        mode = self.mode_of(node.stat.st_mode, is_directory=True)
         os.chmod(name, mode, dir_fd=fd)
         self.times[path] = node.stat.st_mtime_ns if self.epoch is None else self.epoch
 
@@ -313,11 +319,11 @@ class _Placer:
             raise Invalid(f'cannot copy "{source}": device 0:0 means a deleted file in a layer')
         else:
             os.mknod(name, stat.S_IFMT(info.st_mode) | 0o600, info.st_rdev, dir_fd=fd)
-        uid, gid = self._owner(info)
+        uid, gid = self.owner_of(info)
         os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
         self._copy_xattrs(source, fd, name)
         if not stat.S_ISLNK(info.st_mode):
-            os.chmod(name, self._mode(info.st_mode, is_directory=False), dir_fd=fd)
+            os.chmod(name, self.mode_of(info.st_mode, is_directory=False), dir_fd=fd)
         mtime = info.st_mtime_ns if self.epoch is None else self.epoch
         os.utime(name, ns=(mtime, mtime), dir_fd=fd, follow_symlinks=False)
 
@@ -333,11 +339,11 @@ class _Placer:
                 elif info.st_size:
                     os.write(new, os.read(old, info.st_size))
                 require_unchanged(old, source, info)
-                uid, gid = self._owner(info)
+                uid, gid = self.owner_of(info)
                 os.fchown(new, uid, gid)
                 # After the content and the owner: both clear security.capability.
                 write_xattrs(new, read_xattrs(old))
-                os.fchmod(new, self._mode(info.st_mode, is_directory=False))
+                os.fchmod(new, self.mode_of(info.st_mode, is_directory=False))
                 mtime = info.st_mtime_ns if self.epoch is None else self.epoch
                 os.utime(new, ns=(mtime, mtime))
             finally:
@@ -372,12 +378,14 @@ class _Placer:
         if self.is_linked:
             self.made[path] = False
 
-    def _owner(self, info: os.stat_result) -> tuple[int, int]:
+    def owner_of(self, info: os.stat_result) -> tuple[int, int]:
+        """The uid and gid that a file gets."""
         if self.owner is not None:
             return self.owner.uid, self.owner.gid
         return (info.st_uid, info.st_gid) if self.keeps_owners else (0, 0)
 
-    def _mode(self, mode: int, *, is_directory: bool) -> int:
+    def mode_of(self, mode: int, *, is_directory: bool) -> int:
+        """The permission bits that a file gets, by the mode of its source."""
         if self.mode is not None:
             return self.mode.apply(mode, is_directory=is_directory)
         return mode & 0o7777

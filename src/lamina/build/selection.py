@@ -35,6 +35,9 @@ class CopySpec:
     inline: tuple[tuple[str, bytes], ...] = ()  # heredocs: name, content
 
 
+_MANY, _LARGE = 400, 32 << 20  # files, and bytes of them: from there on it pays (docs/speed.md)
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One source, or one match of its wildcards."""
@@ -59,6 +62,12 @@ class Selection:
     items: tuple[Item, ...] = field(repr=False)
     listed: tuple[str, ...] = ()  # directories whose names were read to find them
     is_plain: bool = True  # nothing else was looked at: no link led to them, no rule was undone
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the files take so long to be copied, or packed, that it pays to avoid it."""
+        nodes = [node for item in self.items for node in item.nodes]
+        return len(nodes) >= _MANY or sum(node.stat.st_size for node in nodes) >= _LARGE
 
 
 def check(spec: CopySpec) -> None:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from lamina.build.crew import Answers, Beside, Crew, Row
     from lamina.build.execute import Executor, Work
 
-_MANY, _LARGE = 200, 1 << 20  # files, and bytes of them: what takes some milliseconds to pack
-
 
 class Solver:
     """One build under way."""
@@ -226,11 +224,12 @@ class Solver:
 
     def _is_large(self, step: Step) -> bool:
         """Whether its layer may take long to be packed; nobody knows what a command will do."""
+        if isinstance(step.op, RunOp):
+            return True
         selection = self.keyring.selections.get(step.index)
-        if selection is None:
-            return isinstance(step.op, RunOp)
-        nodes = [node for item in selection.items for node in item.nodes]
-        return len(nodes) >= _MANY or sum(node.stat.st_size for node in nodes) >= _LARGE
+        # A large COPY may need no draft, which another one could stand on (`build.streaming`).
+        streams = self.workshop.snapshotter.indexer() is not None
+        return selection is not None and selection.is_large and not streams
 
     def _follower(self, step: Step) -> Step | None:
         users = self._users.get(step.index, [])

@@ -20,6 +20,9 @@ from lamina.values import dataclass
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Protocol
+else:
+    Protocol = object
 
 
 class Kind(StrEnum):
@@ -31,6 +34,13 @@ class Kind(StrEnum):
     OPAQUE = "opaque"  # a directory whose lower content is hidden as a whole
 
 
+class Opener(Protocol):
+    """Where the content of files is: a `Tree`, for one."""
+
+    def open(self, path: str) -> int:
+        """A new descriptor for reading the file `path`; the caller closes it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One path that differs; `entry.path` is the path itself, never a whiteout's name.
@@ -40,7 +50,7 @@ class Change:
 
     kind: Kind
     entry: Entry
-    tree: Tree | None = None  # where a file's content is; keeps itself open as long as needed
+    tree: Opener | None = None  # where a file's content is; keeps itself open as long as needed
     is_bare: bool = False  # its attributes are not in the entry: they are read when it is opened
 
     @property

@@ -77,7 +77,7 @@ class Sketch:
 
     late: Entry | None = None
 
-    def add(self, entry: Entry, _reader: Reader) -> None:
+    def add(self, entry: Entry, _reader: Reader | None = None) -> None:
         """Draw `entry`. Leans if it cannot be drawn."""
         path = entry.path
         directory, _, name = path.rpartition("/")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from lamina.layer import sketch
 from lamina.layer.apply import Applied
+from lamina.layer.entry import Entry
+from lamina.layer.extract import Leans
 from lamina.layer.sketch import Sketch
 from lamina.oci.digest import ChainID
 from lamina.snapshot.snapshotter import Draft, Indexer
@@ -59,3 +62,27 @@ def draw(indexer: Indexer, stream: BinaryIO) -> Drawn:
         indexer.discard(draft)
         raise
     return Drawn(indexer, draft, found.applied, found.sketch)
+
+
+def land(
+    indexer: Indexer, entries: Iterable[Entry], chain: ChainID, parent: ChainID | None, blob: Path
+) -> bool:
+    """Make the plain layer `blob`, which has these entries, the snapshot `chain` on `parent`.
+
+    False, and nothing of it stays, if it must be unpacked after all.
+    """
+    drawing = Sketch()
+    draft = indexer.prepare(f"draw-{os.getpid()}-{os.urandom(8).hex()}", None)
+    try:
+        os.close(indexer.plain(draft))
+        for entry in entries:
+            drawing.add(entry)
+        has_landed = indexer.index(draft, chain, parent, drawing, blob=blob)
+    except Leans:
+        has_landed = False
+    except BaseException:
+        indexer.discard(draft)
+        raise
+    if not has_landed:
+        indexer.discard(draft)
+    return has_landed
