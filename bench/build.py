@@ -1,9 +1,11 @@
 """A build of eight instructions in two stages: from nothing, fully cached, last COPY changed.
 
 Lamina beside docker, buildah and podman where they are installed, each with its own cache, in turn
-(A B A B) after a warm-up; whole processes, wall time, medians. Then a context of 50,000 files,
-none of which has changed; `lamina --version` and `lamina images` beside a bare interpreter; last,
-on an ext4 in memory, four commands that each make a layer of 60 MB in 6,000 files.
+(A B A B) after a warm-up; whole processes, wall time, medians, and the memory of the largest
+process, which of docker is the client. Then a context of 50,000 files, none of which has changed;
+`lamina --version` and `lamina images` beside a bare interpreter; last, on an ext4 in memory that
+is synced before each, what takes more than its start: four commands that each make a layer of
+60 MB in 6,000 files, and COPY of 20,000 files and of one of 512 MiB.
 """
 
 from __future__ import annotations
@@ -14,13 +16,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from bench import carriers
 from bench.carriers import scene
-from bench.docker import daemon, environment
+from bench.docker import daemon
+from bench.spent import Cost, spent
 from bench.workloads import context as large_context
 from bench.workloads import node_modules
 
@@ -46,11 +49,12 @@ RUN mkdir /d && tar xf /made.tar -C /d
 LAMINA = (shutil.which("lamina", path=os.path.dirname(sys.executable)) or "lamina",)
 
 
-def timed(command: Sequence[str]) -> float | None:
-    """Seconds of one run; None if it fails."""
-    began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, check=False, env=environment())
-    return time.perf_counter() - began if done.returncode == 0 else None
+def timed(command: Sequence[str]) -> Cost | None:
+    """What one run took; None if it fails."""
+    try:
+        return spent(command)
+    except RuntimeError:
+        return None
 
 
 Builder = Callable[[Path, bool], list[str]]
@@ -131,14 +135,43 @@ def main() -> None:
         ):
             pair = measure_pair(command, bare)
             report("start-up", dict(zip((name, "python -I -c pass"), pair, strict=True)))
-    with scene(None) as place, ExitStack() as stack:
-        context = place / "commands"
-        context.mkdir()
-        (context / "Dockerfile").write_text(COMMANDS)
-        with (context / "made.tar").open("wb") as out:
-            node_modules(out, entries=6_000, size=60_000_000)
-        commands = builders(place, stack)
-        report("uncached, four large layers", measure(commands, context, fresh=True))
+    for title, context in (
+        ("uncached, four large layers", _commands),
+        ("uncached, COPY of 20,000 files", _many),
+        ("uncached, COPY of 512 MiB", _one),
+    ):
+        with scene(None) as root, carriers.place(root) as place, ExitStack() as stack:
+            commands = builders(place, stack)
+            made = context(place / "context")
+            report(title, measure(commands, made, fresh=True, settle=True))
+
+
+def _commands(context: Path) -> Path:
+    context.mkdir()
+    (context / "Dockerfile").write_text(COMMANDS)
+    with (context / "made.tar").open("wb") as out:
+        node_modules(out, entries=6_000, size=60_000_000)
+    return context
+
+
+def _many(context: Path) -> Path:
+    (context / "files").mkdir(parents=True)
+    (context / "Dockerfile").write_text("FROM localhost/bench:base\nCOPY files /files\n")
+    packed = context.parent / "packed.tar"
+    with packed.open("wb") as out:
+        node_modules(out, entries=20_000, size=100_000_000)
+    subprocess.run(["tar", "xf", packed, "-C", context / "files"], check=True)
+    packed.unlink()
+    return context
+
+
+def _one(context: Path) -> Path:
+    context.mkdir()
+    (context / "Dockerfile").write_text("FROM localhost/bench:base\nCOPY large /large\n")
+    with (context / "large").open("wb") as out:
+        for _ in range(512):
+            out.write(os.urandom(1 << 20))
+    return context
 
 
 def measure(
@@ -147,30 +180,37 @@ def measure(
     *,
     fresh: bool = False,
     change: bool = False,
-) -> dict[str, list[float]]:
-    """Seconds of each run, by builder, in turn; the first round warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    settle: bool = False,
+) -> dict[str, list[Cost]]:
+    """What each run took, by builder, in turn; the first round warms up.
+
+    `settle`: the disk has nothing left to do from the run before.
+    """
+    costs: dict[str, list[Cost]] = {name: [] for name in commands}
     for number in range(RUNS + 1):
         for name, command in commands.items():
             if change:
                 (context / "last").write_text(f"{name} {number}\n")
-            spent = timed(command(context, fresh))
-            if number and spent is not None:
-                seconds[name].append(spent)
-    return seconds
+            if settle:
+                os.sync()
+            cost = timed(command(context, fresh))
+            if number and cost is not None:
+                costs[name].append(cost)
+    return costs
 
 
-def measure_pair(one: list[str], other: list[str]) -> tuple[list[float], list[float]]:
-    """Seconds of two commands in turn."""
-    pairs = [(timed(one) or 0.0, timed(other) or 0.0) for _ in range(RUNS + 1)][1:]
+def measure_pair(one: list[str], other: list[str]) -> tuple[list[Cost], list[Cost]]:
+    """What two commands took, in turn."""
+    pairs = [(spent(one), spent(other)) for _ in range(RUNS + 1)][1:]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-def report(title: str, seconds: dict[str, list[float]]) -> None:
-    """A line a tool: median, spread, and the ratio to the first."""
+def report(title: str, costs: dict[str, list[Cost]]) -> None:
+    """A line a tool: median, spread, the ratio to the first, and the most memory."""
     print(f"{title}:")
     first: float | None = None
-    for name, values in seconds.items():
+    for name, found in costs.items():
+        values = [cost.seconds for cost in found]
         if not values:
             print(f"  {name:<18} failed here")
             continue
@@ -179,6 +219,7 @@ def report(title: str, seconds: dict[str, list[float]]) -> None:
         print(
             f"  {name:<18} {median * 1000:7.0f} ms"
             f"  ({min(values) * 1000:.0f} to {max(values) * 1000:.0f})  x{median / first:.2f}"
+            f"  {max(cost.memory for cost in found):.0f} MiB"
         )
 
 

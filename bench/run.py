@@ -6,6 +6,7 @@ Every tool runs once in turn (A B C A B C ...), so that what else the machine do
 them alike; the medians are printed, with their ratio to ours. Everything is counted, from the
 start of the command to its end: for Lamina and podman that is making the container and removing
 it, for crun only a bundle that was made before. The image is a busybox of 400 files; no network.
+Memory is that of a tool's largest process, which of docker is the client.
 
 Tools that are missing, or that cannot run here, are left out and named.
 """
@@ -21,12 +22,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.docker import daemon
+from bench.spent import Cost, spent
 
 BUSYBOX = Path(__file__).parents[1] / "../shared/images/busybox-musl-x86_64-rootfs.tar.gz"
 UNIFIED = "/sys/fs/cgroup/unified"
@@ -109,14 +110,8 @@ def _quiet(command: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def _milliseconds(command: list[str]) -> float:
-    begun = time.perf_counter()
-    _quiet(command)
-    return (time.perf_counter() - begun) * 1000
-
-
-def measure(runs: int, place: Path) -> dict[str, list[float]]:
-    """Milliseconds of each run of each tool that works here."""
+def measure(runs: int, place: Path) -> dict[str, list[Cost]]:
+    """What each run took of each tool that works here."""
     with ExitStack() as stack:
         commands: dict[str, list[str]] = {}
         for tool in (lamina, podman, docker, crun, bare):
@@ -129,10 +124,10 @@ def measure(runs: int, place: Path) -> dict[str, list[float]]:
                 detail = getattr(error, "stderr", None) or str(error).encode()
                 said = detail.decode(errors="replace").strip().splitlines()
                 print(f"# {tool.__name__} is left out: {said[-1] if said else error}")
-        taken: dict[str, list[float]] = {name: [] for name in commands}
+        taken: dict[str, list[Cost]] = {name: [] for name in commands}
         for _ in range(runs):
             for name, command in commands.items():
-                taken[name].append(_milliseconds(command))
+                taken[name].append(spent(command))
     return taken
 
 
@@ -146,11 +141,16 @@ def main() -> int:
         return 1
     with tempfile.TemporaryDirectory(dir=asked.root) as place:
         taken = measure(asked.runs, Path(place))
-    ours = statistics.median(taken["lamina run"])
-    print(f"{'true in a container, no network':34} {'median ms':>10} {'least':>7} {'to ours':>8}")
-    for name, times in taken.items():
-        middle = statistics.median(times)
-        print(f"{name:34} {middle:10.1f} {min(times):7.1f} {middle / ours:8.2f}")
+    ours = statistics.median(cost.seconds for cost in taken["lamina run"])
+    heads = f"{'median ms':>10} {'least':>7} {'most':>7} {'to ours':>8} {'MiB':>5}"
+    print(f"{'true in a container, no network':34} {heads}")
+    for name, costs in taken.items():
+        times = [cost.seconds * 1000 for cost in costs]
+        middle, memory = statistics.median(times), max(cost.memory for cost in costs)
+        print(
+            f"{name:34} {middle:10.1f} {min(times):7.1f} {max(times):7.1f}"
+            f" {middle / ours / 1000:8.2f} {memory:5.0f}"
+        )
     print(f"# {asked.runs} runs of each in turn, in {asked.root}; load {os.getloadavg()[0]:.1f}")
     return 0
 

@@ -6,7 +6,9 @@ Every server runs at once on a port of its own, with the same content pushed to 
 asked in turn (A B A B ...). Requests a second come from wrk and ab, with 32 connections;
 large blobs are moved by curl. A newer distribution takes part where DISTRIBUTION names its binary.
 Lamina is started with its modules compiled, as an installed one has them; it writes its access log,
-the others write none.
+the others write none. Beside their start-up stands the least that can be had in Python: no module
+but those in C for sockets and SQLite, an empty database opened, and one answer that is always the
+same.
 """
 
 from __future__ import annotations
@@ -32,6 +34,21 @@ from pathlib import Path
 
 TAGS = 10_000
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+BARE = """
+import sys, _socket, _sqlite3
+database = _sqlite3.connect(sys.argv[1])
+database.execute("PRAGMA journal_mode=WAL")
+database.execute("CREATE TABLE IF NOT EXISTS things (name)")
+listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+listener.bind(("127.0.0.1", int(sys.argv[2])))
+listener.listen(16)
+while True:
+    client = _socket.socket(fileno=listener._accept()[0])
+    client.recv(4096)
+    client.send(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\n{}")
+    client.close()
+"""
 CONFIG = """version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
 storage: {{filesystem: {{rootdirectory: {root}}}, delete: {{enabled: true}}}}
@@ -138,6 +155,15 @@ def distribution(name: str, binary: str, place: Path) -> Iterator[Server]:
     config = place / f"{name}.yml"
     config.write_text(CONFIG.format(root=place / name, port=port))
     with _running(name, [binary, "serve", str(config)], port) as server:
+        yield server
+
+
+@contextmanager
+def bare(place: Path) -> Iterator[Server]:
+    """Python, and nothing of a registry."""
+    port = _free_port()
+    command = [sys.executable, "-c", BARE, str(place / "database"), str(port)]
+    with _running("bare Python", command, port) as server:
         yield server
 
 
@@ -338,7 +364,7 @@ def main() -> int:
                 starts[name] = partial(distribution, name, binary)
             else:
                 print(f"# {name} is left out: it is not here")
-        _starts(starts, asked.runs, place)
+        _starts({**starts, "bare Python": bare}, asked.runs, place)
         servers = [stack.enter_context(start(place)) for start in starts.values()]
         measure(servers, asked.runs, asked.seconds, place)
         _workers(place, asked.seconds)
