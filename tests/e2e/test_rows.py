@@ -107,3 +107,26 @@ def test_two_stages_have_rows_beside_each_other(shop: Shop) -> None:
     assert done.returncode == 0, done.stderr
     found = {path.name: path.read_text().split() for path in (shop.place / "out").iterdir()}
     assert found == {"1": ["1", "2"], "3": ["3", "4"], "5": ["5"]}
+
+
+def test_after_a_changed_copy_no_command_waits_and_what_was_is_known_again(shop: Shop) -> None:
+    make = "dd if=/dev/urandom of=/large bs=1M count=100 2>/dev/null"
+    shop.write(f"FROM busybox:musl\nCOPY a /a\nRUN {make}\nRUN cat /a\nRUN echo end\n", a="1")
+    first = shop.build()
+    shop.write((shop.context / "Dockerfile").read_text(), a="2")
+    told = shop.build().stderr
+    assert told.index("#1 DONE") < told.index("#3 [4/5] RUN") < told.index("#2 DONE")
+    shop.write((shop.context / "Dockerfile").read_text(), a="1")
+    again = shop.build()
+    assert again.stderr.count("CACHED") == 4
+    assert again.stdout == first.stdout
+
+
+def test_a_command_on_a_tree_that_it_was_run_above_before_waits(shop: Shop) -> None:
+    shop.write("FROM busybox:musl\nRUN echo 1 > /v\nRUN true\nRUN date > /made\n")
+    shop.build()
+    shop.write("FROM busybox:musl\nRUN echo 2 > /v\nRUN true\nRUN date > /made\n")
+    assert shop.build().stderr.count("CACHED") == 0
+    shop.write("FROM busybox:musl\nRUN echo  1 > /v\nRUN true\nRUN date > /made\n")
+    told = shop.build().stderr
+    assert told.index("#1 DONE") < told.index("#2 [3/4] RUN")

@@ -5,7 +5,7 @@ Four kinds of record, all in the store's database:
     build-step   key -> the layer it made, when, and in how many seconds
     build-key    key -> the named parts of the key
     build-last   slot -> key: what stood at this place of this Dockerfile in the last build
-    build-known  key without its base -> nothing: a step like this was made, on whatever tree
+    build-known  key without its base -> the trees that those were made of which it was made on
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lamina.store import Store
 from lamina.values import dataclass
 
 STEP, KEY, LAST, KNOWN = "build-step", "build-key", "build-last", "build-known"
+_MOST = 200  # trees that are remembered below steps that are alike; a hit on an older one is missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +92,36 @@ class Cache:
         return made if self.store.blobs.has(made.descriptor.digest) else None
 
     def keep(
-        self, key: Key, made: Made, *, also: Sequence[Key] = (), is_known: bool = False
+        self,
+        key: Key,
+        made: Made,
+        *,
+        also: Sequence[Key] = (),
+        below: Sequence[ChainID] | None = None,
     ) -> None:
         """Remember what a step made under its key, and under others that mean the same.
 
-        `is_known`: such that `knows` will say so.
+        `below`: the trees below the one that it stands on, lowest first, if `knows` is to be asked.
         """
         with self.store.records.batch():
             for each in (key, *also):
                 self.alias(each, made)
-            if is_known and not self.knows(key):
-                self.store.records.put(KNOWN, key.without_base, b"", now=self.now())
+            if below is not None:
+                found = dict.fromkeys((*(self._below(key) or ()), *map(_short, below)))
+                data = json.dumps([*found][-_MOST:]).encode()
+                self.store.records.put(KNOWN, key.without_base, data, now=self.now())
 
-    def knows(self, key: Key) -> bool:
-        """Whether such a step was made on any tree at all; if not, `find` has nothing either."""
-        return self.store.records.get(KNOWN, key.without_base) is not None
+    def knows(self, key: Key, chain: ChainID | None) -> bool:
+        """Whether `find` may have something for a step on a tree that has `chain` below it.
+
+        Whatever the base of `key`. Not, if no such step was made on any tree that had.
+        """
+        below = self._below(key)
+        return below is not None and (chain is None or _short(chain) in below)
+
+    def _below(self, key: Key) -> list[str] | None:
+        data = self.store.records.get(KNOWN, key.without_base)
+        return None if data is None else list(json.loads(data))
 
     def alias(self, key: Key, made: Made) -> None:
         """Let another key find the same layer."""
@@ -139,3 +155,7 @@ class Cache:
             return Made.decode(data).seconds if data is not None else None
         except (ValueError, KeyError, Invalid):
             return None
+
+
+def _short(chain: ChainID) -> str:
+    return chain[-32:]

@@ -3,7 +3,8 @@
 Steps are taken in the order of the graph as soon as their inputs are there. The cache is asked
 in the caller's thread, for that is quick; what has to be made is made in threads, side by side,
 but for a COPY that nothing else could be done beside. A command that nobody has ever run is not
-kept waiting for the name of what it runs on: that layer is packed and hashed beside it.
+kept waiting for the name of what it runs on, nor is one that was never run on anything above
+the tree that changed: the layer below it is packed and hashed beside it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lamina.build.key import Key
 from lamina.build.keyring import Keyring
 from lamina.build.workshop import Trees, Workshop
 from lamina.errors import Error
+from lamina.oci.digest import ChainID
 
 TYPE_CHECKING = False  # for type checkers: importing `typing` takes its time
 if TYPE_CHECKING:
@@ -213,12 +215,13 @@ class Solver:
         """The step, and those after it that can begin before the one they stand on has a name.
 
         Each reads nothing but the tree of the one before, is the only one to use that, and is
-        none that the cache could know on any tree. So a layer is packed while the next command
-        runs; not a small one, which takes less time than that would.
+        none that the cache could know, whatever the one before makes. So a layer is packed while
+        the next command runs; not a small one, which takes less time than that would.
         """
         row = [step]
         if self.workers > 1 and not self.workshop.record_reads and self._is_large(step):
-            while (after := self._follower(row[-1])) is not None:
+            below = self.trees.chain(step.parent)
+            while (after := self._follower(row[-1], below)) is not None:
                 row.append(after)
         return tuple(row)
 
@@ -231,13 +234,14 @@ class Solver:
         streams = self.workshop.snapshotter.indexer() is not None
         return selection is not None and selection.is_large and not streams
 
-    def _follower(self, step: Step) -> Step | None:
+    def _follower(self, step: Step, below: ChainID | None) -> Step | None:
+        """The one after a step, if it can begin; `below` is the nearest tree that has a name."""
         users = self._users.get(step.index, [])
         after = users[0] if len(users) == 1 else None
         if after is None or after.parent != StepTree(step.index) or not _reads_nothing(after):
             return None
         key = keys.of_step(after, None, epoch=self.graph.epoch)
-        return None if after.use_cache and self.cache.knows(key) else after
+        return None if after.use_cache and self.cache.knows(key, below) else after
 
     def _make(self, row: Row) -> Answers:
         """Do steps that each stand on the one before. Mostly in a thread of the crew."""
@@ -310,9 +314,11 @@ class Solver:
         """Remember what the step has made, and say so."""
         key = self.keyring.key(step)
         also = [self._quick[step.index]] if step.index in self._quick else []
-        self.cache.keep(key, made, also=also, is_known=_reads_nothing(step))
+        layers = self.trees.layers(step.parent)
+        below = [layer.chain for layer in layers[:-1]] if _reads_nothing(step) else None
+        self.cache.keep(key, made, also=also, below=below)
         self.cache.stand(self._slot(step), key)
-        self.trees.made[step.index] = (*self.trees.layers(step.parent), made)
+        self.trees.made[step.index] = (*layers, made)
         detail = f"{made.files} files" if made.files != 1 else "1 file"
         self.emit(Finished(str(step.index), self.workshop.clock(), detail=detail, made=made))
 
