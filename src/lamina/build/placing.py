@@ -80,6 +80,7 @@ class Placer:
         # With --chmod BuildKit makes no layer of its own either.
         self.is_linked = spec.link and not spec.chmod
         self.made: dict[str, bool] = {}  # with --link: what this copy made, and whether a directory
+        self.created: list[str] = []  # directories that lead to where things go
         self.times: dict[str, int] = {}  # mtime in nanoseconds that directories get in the end
         written = spec.destination
         path = written if written.startswith("/") else f"{spec.working_dir}/{written}"
@@ -181,6 +182,7 @@ class Placer:
                 raise Invalid(
                     f'cannot make the directory "/{path}": "{error.filename}" is in the way'
                 ) from error
+        self.created += made
         when = mtime if self.epoch is None else self.epoch
         if when is not None:
             for directory in made:

@@ -1,8 +1,9 @@
-"""A large COPY to where nothing is yet: its layer is written straight from the files.
+"""A large COPY whose layer is written straight from the files.
 
 Where the snapshotter points into tars (`snapshot.erofs`), files need not be put into a tree to
 be in a layer: each is read once and written once. What leads to them is made in a draft as by
-`placing`, which decides where they go; the layer is the same, byte for byte.
+`placing`, which decides where they go, and says what is wrong; the layer is the same, byte for
+byte, as that of a tree into which they were copied.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from lamina.build.placing import Placer
 from lamina.build.selection import Item, Selection
 from lamina.build.walking import Node
 from lamina.fs.metadata import read_xattrs, xattr_path
-from lamina.layer.changes import Change, Kind
+from lamina.layer.changes import Change, Kind, same
 from lamina.layer.entry import DIR, FILE, HARDLINK, SYMLINK, Entry, EntryType
 from lamina.layer.tree import describe
 from lamina.values import dataclass
@@ -33,6 +34,7 @@ class Streamed:
     selection: Selection
     target: str  # where the source goes, itself included
     leading: tuple[Entry, ...]  # the directories that lead there, and the target if it is one
+    before: dict[str, Entry]  # what was there already, by path, of what is copied
     placer: Placer
 
     @property
@@ -45,23 +47,37 @@ class Streamed:
 
         Changed for a file that is not what was selected; `check` looks once more, at the end.
         """
-        for entry in self.leading:
-            yield Change(Kind.MODIFIED, entry)
         item = self.selection.items[0]
         files = _Files(source_fd, item)
         links: dict[tuple[int, int], str] = {}
+        waiting = list(self.leading)  # directories that are in the layer if something in them is
+        if self.placer.created:
+            yield from _modified(waiting)
         for node in item.nodes[1 if item.is_directory else 0 :]:
             info = node.stat
             is_file = stat.S_ISREG(info.st_mode)
+            path = _below(self.target, node)
+            before = self.before.get(path)
             # The attributes of a file that is opened anyway are read then, by its descriptor.
-            is_bare = is_file and info.st_size > 0 and info.st_nlink == 1
+            is_bare = is_file and info.st_size > 0 and info.st_nlink == 1 and before is None
             entry = self._entry(item, node, source_fd, is_bare=is_bare)
+            while waiting and not path.startswith(f"{waiting[-1].path}/"):
+                waiting.pop()
+            if before is not None:
+                if before.type is DIR:
+                    _merge(before, entry, node)
+                if same(before, entry):
+                    if before.type is DIR:
+                        waiting.append(entry)
+                    continue
+            yield from _modified(waiting)
             if is_file and info.st_nlink > 1:
-                first = links.setdefault((info.st_dev, info.st_ino), entry.path)
-                if first != entry.path:
+                first = links.setdefault((info.st_dev, info.st_ino), path)
+                if first != path:
                     entry.type, entry.link, entry.size = HARDLINK, first, 0
-            files.expect(entry.path, node)
-            yield Change(Kind.ADDED, entry, files if is_file else None, is_bare)
+            files.expect(path, node)
+            kind = Kind.ADDED if before is None else Kind.MODIFIED
+            yield Change(kind, entry, files if is_file else None, is_bare)
 
     def _entry(self, item: Item, node: Node, source_fd: int, *, is_bare: bool) -> Entry:
         info, source = node.stat, _below(item.path, node)
@@ -102,7 +118,7 @@ class Streamed:
 
 
 def stream(selection: Selection, root_fd: int) -> Streamed | None:
-    """The COPY without its files, if it is a plain one that goes where nothing is.
+    """The COPY without its files, if it is a plain one; nothing it brings is in another's way.
 
     `root_fd`: the merged tree, in which what leads to the target is made. Raises as
     `placing.copy`, of which it is the beginning: where it is None, that may follow.
@@ -117,29 +133,60 @@ def stream(selection: Selection, root_fd: int) -> Streamed | None:
     target = placer.target(item)
     placer.finish()
     directory = target if item.is_directory else target.rpartition("/")[0]
-    if item.is_directory:
-        with os.scandir(xattr_path(root_fd, target or ".")) as found:
-            if any(found):
-                return None
-    elif lstat(root_fd, target) is not None:
-        return None
-    leading = _leading(root_fd, directory)
-    if leading is None:
-        return None
-    return Streamed(selection, target, leading, placer)
-
-
-def _leading(root_fd: int, directory: str) -> tuple[Entry, ...] | None:
-    """The directories down to `directory`; None if what is made there would not be as said."""
-    found: list[Entry] = []
+    leading: list[Entry] = []
     here = ""
     for part in directory.split("/") if directory else ():
         here = join(here, part)
-        entry = describe(here, os.stat(here, dir_fd=root_fd, follow_symlinks=False), root_fd, here)
+        entry = _described(root_fd, here)
         assert entry is not None  # a directory
-        found.append(entry)
-    last = found[-1].xattrs if found else read_xattrs(xattr_path(root_fd, "."))
-    return None if _DEFAULT_ACL in last else tuple(found)
+        leading.append(entry)
+    last = leading[-1].xattrs if leading else read_xattrs(xattr_path(root_fd, "."))
+    before = _before(root_fd, item, target)
+    if before is None or _DEFAULT_ACL in last:
+        return None
+    return Streamed(selection, target, tuple(leading), before, placer)
+
+
+def _before(root_fd: int, item: Item, target: str) -> dict[str, Entry] | None:
+    """What is there already of what is copied; None if something would be in the way of it."""
+    found: dict[str, Entry] = {}
+    top = target if item.is_directory else target.rpartition("/")[0]
+    there = {top}  # directories
+    for node in item.nodes[1 if item.is_directory else 0 :]:
+        path = _below(target, node)
+        if path.rpartition("/")[0] not in there:
+            continue  # what leads to it is new
+        entry = _described(root_fd, path)
+        if entry is None:
+            if lstat(root_fd, path) is not None:
+                return None
+            continue
+        is_directory = stat.S_ISDIR(node.stat.st_mode)
+        if is_directory is not (entry.type is DIR) or _DEFAULT_ACL in entry.xattrs:
+            return None
+        if is_directory:
+            there.add(path)
+        found[path] = entry
+    return found
+
+
+def _described(root_fd: int, path: str) -> Entry | None:
+    """What is at `path`; None for nothing, and for a socket."""
+    status = lstat(root_fd, path)
+    return None if status is None else describe(path, status, root_fd, path)
+
+
+def _merge(before: Entry, entry: Entry, node: Node) -> None:
+    """A directory that was there takes what `placing` would give it, and keeps the rest."""
+    entry.xattrs = before.xattrs | ({} if node.is_implied else entry.xattrs)
+    if node.is_implied:
+        entry.mode = node.stat.st_mode & 0o7777
+        entry.uid, entry.gid, entry.mtime = before.uid, before.gid, before.mtime
+
+
+def _modified(waiting: list[Entry]) -> Iterator[Change]:
+    yield from (Change(Kind.MODIFIED, entry) for entry in waiting)
+    waiting.clear()
 
 
 def _gone(path: str, error: OSError) -> Changed:

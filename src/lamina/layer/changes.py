@@ -166,7 +166,7 @@ class _Upper(_Walk):
         hides = private.get("opaque") == b"y" and (
             is_alone or (before is not None and before.type is DIR)
         )
-        if hides or before is None or not _same(before, entry):
+        if hides or before is None or not same(before, entry):
             yield from self._change(kind, entry, found)
         elif entry.type is DIR:
             self._arrive(kind, entry)
@@ -215,7 +215,7 @@ def _may_wait(found: os.stat_result) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_size > 0
 
 
-def _same(one: Entry, other: Entry) -> bool:
+def same(one: Entry, other: Entry) -> bool:
     """Whether two descriptions of a path agree; the times of directories do not count."""
     return (
         one.type is other.type
@@ -268,7 +268,7 @@ class _Pair(_Walk):
             if under is None
             else describe(".", os.fstat(under.fd), under.fd, ".")
         )
-        if entry is not None and (before is None or not _same(before, entry)):
+        if entry is not None and (before is None or not same(before, entry)):
             yield Change(Kind.ADDED if under is None else Kind.MODIFIED, entry)
 
     def _look(
@@ -293,7 +293,7 @@ class _Pair(_Walk):
                 yield from self._change(Kind.DELETED, before, None)
             return None
         kind = Kind.ADDED if before is None else Kind.MODIFIED
-        if before is not None and _same(before, entry) and self._same_data(before, entry):
+        if before is not None and same(before, entry) and self._same_data(before, entry):
             if entry.type is DIR:
                 self._arrive(kind, entry)
         else:

@@ -49,6 +49,8 @@ def _below(root: Path) -> None:
     (root / "sticky").chmod(0o1777)
     os.setxattr(root / "odd", "user.note", b"of the image")
     (root / "link").symlink_to("/etc/../empty")
+    (root / "way").mkdir()
+    (root / "way/in").symlink_to("nowhere")
     (root / "dangling").symlink_to("nowhere/yet")
     for name in ("empty", "odd", "."):
         os.utime(root / name, ns=(0, 1_500_000_000_123_456_789))
@@ -137,6 +139,10 @@ def _both(
         pytest.param("d", "/new", {"excludes": ("**/g",)}, id="exclude"),
         pytest.param("d/s/deep", "/new/", {"parents": True}, id="parents"),
         pytest.param(".", "/new/", {}, id="all"),
+        pytest.param("d", "/full", {}, id="beside-others"),
+        pytest.param(".", "/", {}, id="into-the-root"),
+        pytest.param("d.x", "/etc/motd", {}, id="in-the-place-of-a-file"),
+        pytest.param("d.x", "/way/in", {}, id="in-the-place-of-a-link"),
         pytest.param("d/f", "/new", {}, id="a-file"),
         pytest.param("d/f", "/odd/", {}, id="a-file-into-one"),
         pytest.param("d/z", "way/to/it", {}, id="a-file-and-its-way"),
@@ -168,6 +174,99 @@ def test_the_layer_is_the_same(
         }
 
 
+def _again(context: Path) -> None:
+    """Nothing."""
+
+
+def _changed(context: Path) -> None:
+    (context / "d/s/g").write_text("another")
+    (context / "d/s/new").mkdir()
+    (context / "d/z").unlink()
+    (context / "d/z").symlink_to("f")
+    os.utime(context / "d/s/deep", ns=(5, 5))
+
+
+def _rights(context: Path) -> None:
+    (context / "d/s/deep").chmod(0o700)
+    (context / "d/f").chmod(0o600)
+    os.setxattr(context / "d/s", "user.more", b"x")
+
+
+def _touched(context: Path) -> None:
+    os.utime(context / "d/s/deep/er", ns=(5, 5))
+    os.utime(context / "d/s", ns=(7, 7))
+
+
+def _linked(context: Path) -> None:
+    os.link(context / "d/f", context / "d/a")
+    os.link(context / "d/f", context / "d/zz")
+
+
+@pytest.mark.parametrize("change", [_again, _changed, _rights, _touched, _linked])
+@pytest.mark.parametrize(
+    ("first", "options"),
+    [
+        pytest.param({}, {}, id="as-it-is"),
+        pytest.param({}, {"chown": "12:34"}, id="chown"),
+        pytest.param({"chmod": "0700"}, {"chmod": "u=rwX"}, id="chmod"),
+        pytest.param({}, {"parents": True}, id="parents"),
+        pytest.param({"excludes": ("**/er",)}, {}, id="more-than-before"),
+        pytest.param({"excludes": ("d/s",)}, {"excludes": ("d/z",)}, id="other-parts"),
+    ],
+)
+def test_what_was_there_is_told_from_what_is_new(
+    shelf: OverlaySnapshotter,
+    tmp_path: Path,
+    change: Fill,
+    first: dict[str, object],
+    options: dict[str, object],
+) -> None:
+    context = tmp_path / "context"
+    context.mkdir()
+    _odd(context)
+    draft = shelf.prepare("base", None)
+    with mounts.opened(draft.plan) as fd:
+        with writing(draft) as root:
+            _below(root)
+        copy(select(LocalContext(context), _spec(".", "/app", **first)), fd)
+    shelf.commit(draft, A)
+    change(context)
+    source = "d/s" if "parents" in options else "."
+    selection = select(LocalContext(context), _spec(source, "/app", **options))
+    slow, fast, packed = _both(shelf, selection)
+    assert fast == slow
+    assert packed is not None
+    if change is _again and not first and not options:
+        assert len(packed.index) == 0
+    if isinstance(shelf, ErofsSnapshotter) and drawing.land(
+        shelf, packed.index, NEW, A, _kept(tmp_path, slow)
+    ):
+        with reading(shelf, OLD) as old, reading(shelf, NEW) as new:
+            assert sorted(picture(new)) == sorted(picture(old))
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"), [("d", "/full"), ("d.x", "/way/"), (".", "/x/")]
+)
+def test_what_is_in_the_way_is_said_by_who_copies(
+    shelf: OverlaySnapshotter, tmp_path: Path, source: str, destination: str
+) -> None:
+    draft = shelf.prepare("base", None)
+    with writing(draft) as root:
+        _below(root)
+        files(root, "full/s", "x/d", "way/d.x/in")
+    shelf.commit(draft, A)
+    context = tmp_path / "context"
+    context.mkdir()
+    _small(context)
+    selection = select(LocalContext(context), _spec(source, destination))
+    draft = shelf.prepare("fast", A)
+    with mounts.opened(draft.plan) as fd:
+        assert streaming.stream(selection, fd) is None
+        with pytest.raises(Invalid):
+            copy(selection, fd)
+
+
 def _kept(place: Path, data: bytes) -> Path:
     path = place / "blob"
     path.write_bytes(data)
@@ -183,8 +282,6 @@ def _whole(facts: tuple[object, ...]) -> tuple[object, ...]:
 @pytest.mark.parametrize(
     ("source", "destination", "options"),
     [
-        pytest.param("d", "/full", {}, id="something-is-there"),
-        pytest.param("d.x", "/etc/motd", {}, id="a-file-is-there"),
         pytest.param("d", "/new", {"link": True}, id="link"),
         pytest.param("d*", "/new/", {}, id="two-sources"),
         pytest.param("p", "/new/", {}, id="a-pipe"),
