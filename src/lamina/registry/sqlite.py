@@ -145,9 +145,9 @@ class SQLite:
 
     def tags(self, name: str, *, after: str, limit: int) -> list[str]:
         rows = self._database.query(
-            "SELECT tag FROM tags WHERE repository = ?1 AND (tag COLLATE NOCASE, tag) > (?2, ?2)"
-            " ORDER BY tag COLLATE NOCASE, tag LIMIT ?3",
-            (name, after, limit),
+            "SELECT tag FROM tags WHERE repository = ? AND (tag COLLATE NOCASE, tag) > (?, ?)"
+            " ORDER BY tag COLLATE NOCASE, tag LIMIT ?",
+            (name, after, after, limit),
         )
         return [row[0] for row in rows]
 
@@ -155,17 +155,17 @@ class SQLite:
         self, name: str, subject: Digest, *, artifact_type: str | None, after: str, limit: int
     ) -> list[tuple[Digest, str]]:
         rows = self._database.query(
-            "SELECT digest, referrer FROM manifests WHERE repository = ?1 AND subject = ?2"
-            " AND (?3 IS NULL OR artifact_type = ?3) AND digest > ?4 ORDER BY digest LIMIT ?5",
-            (name, subject, artifact_type, after, limit),
+            "SELECT digest, referrer FROM manifests WHERE repository = ? AND subject = ?"
+            " AND (? IS NULL OR artifact_type = ?) AND digest > ? ORDER BY digest LIMIT ?",
+            (name, subject, artifact_type, artifact_type, after, limit),
         )
         return [(Digest(digest), text) for digest, text in rows]
 
     def knows(self, name: str) -> bool:
         row = self._database.one(
-            "SELECT EXISTS (SELECT 1 FROM manifests WHERE repository = ?1)"
-            " OR EXISTS (SELECT 1 FROM blobs WHERE repository = ?1)",
-            (name,),
+            "SELECT EXISTS (SELECT 1 FROM manifests WHERE repository = ?)"
+            " OR EXISTS (SELECT 1 FROM blobs WHERE repository = ?)",
+            (name, name),
         )
         return bool(row[0])
 
@@ -197,9 +197,9 @@ class SQLite:
 
     def uses(self, digest: Digest) -> int:
         row = self._database.one(
-            "SELECT (SELECT count(*) FROM blobs WHERE digest = ?1)"
-            " + (SELECT count(*) FROM manifests WHERE digest = ?1)",
-            (digest,),
+            "SELECT (SELECT count(*) FROM blobs WHERE digest = ?)"
+            " + (SELECT count(*) FROM manifests WHERE digest = ?)",
+            (digest, digest),
         )
         return int(row[0])
 

@@ -40,7 +40,8 @@ class Download(io.RawIOBase):
         self._at = start
         self._patience = patience
         self._wait = wait
-        self._answer: Answer | None = self._opened()
+        self._answer: Answer | None = None  # for `close`, if there is none
+        self._answer = self._opened()
 
     def readable(self) -> bool:
         return True

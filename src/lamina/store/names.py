@@ -230,10 +230,10 @@ class Names:
 
     def _with_digest(self, digest: Digest) -> Descriptor | None:
         row = self._database.one(
-            "SELECT descriptor FROM images WHERE digest = ?1"
-            " OR digest IN (SELECT digest FROM image_ids WHERE id = ?1)"
-            " ORDER BY digest = ?1 DESC, created DESC",
-            (str(digest),),
+            "SELECT descriptor FROM images WHERE digest = ?"
+            " OR digest IN (SELECT digest FROM image_ids WHERE id = ?)"
+            " ORDER BY digest = ? DESC, created DESC",
+            (str(digest),) * 3,
         )
         return None if row is None else _decode(row[0])
 

@@ -96,9 +96,9 @@ class Records:
         """Forget all records of a kind but the `most` that were put last; they refer to nothing."""
         with self._database.transaction() as connection:
             connection.execute(
-                "DELETE FROM records WHERE kind = ?1 AND key NOT IN (SELECT key FROM records"
-                " WHERE kind = ?1 ORDER BY created DESC LIMIT ?2)",
-                (kind, most),
+                "DELETE FROM records WHERE kind = ? AND key NOT IN (SELECT key FROM records"
+                " WHERE kind = ? ORDER BY created DESC LIMIT ?)",
+                (kind, kind, most),
             )
 
     def kinds(self) -> list[str]:
