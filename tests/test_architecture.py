@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,14 @@ def test_arrows_only_point_down() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_no_test_is_where_nobody_looks(request: pytest.FixtureRequest) -> None:
+    """pytest passes by directories of some names, "build" among them, unless it is told to look."""
+    skipped = request.config.getini("norecursedirs")
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for folder in path.relative_to(ROOT).parent.parts:
+            assert not any(fnmatch(folder, pattern) for pattern in skipped), path
 
 
 def test_no_statement_numbers_what_it_is_given_in_order() -> None:
