@@ -161,10 +161,8 @@ def test_all_of_it_goes_through_tls_too(tmp_path: Path) -> None:
     head = b"PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data)
     with Running(echo, tls=tls) as server:
         with over_tls(server, tls.certificate) as sock:
-            sending = threading.Thread(target=sock.sendall, args=(head + data + LAST,))
-            sending.start()
-            found = all_of(sock)
-            sending.join()
+            # Not from two threads: OpenSSL allows one at a time, and Python 3.11 sees to nothing.
+            found = told(sock, head + data + LAST)
         assert bodies(found) == [b"PUT /x " + data, b"GET /last "]
         with over_tls(server, tls.certificate) as sock:
             assert sock.version() == "TLSv1.3"
