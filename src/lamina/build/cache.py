@@ -107,8 +107,9 @@ class Cache:
             for each in (key, *also):
                 self.alias(each, made)
             if below is not None:
-                found = dict.fromkeys((*(self._below(key) or ()), *map(_short, below)))
-                data = json.dumps([*found][-_MOST:]).encode()
+                new = [*map(_short, below)]
+                old = [chain for chain in self._below(key) or () if chain not in new]
+                data = json.dumps([*old, *new][-_MOST:]).encode()
                 self.store.records.put(KNOWN, key.without_base, data, now=self.now())
 
     def knows(self, key: Key, chain: ChainID | None) -> bool:
@@ -120,8 +121,12 @@ class Cache:
         return below is not None and (chain is None or _short(chain) in below)
 
     def _below(self, key: Key) -> list[str] | None:
+        """The short names of those trees, used last coming last; None if there is no such step."""
         data = self.store.records.get(KNOWN, key.without_base)
-        return None if data is None else list(json.loads(data))
+        try:
+            return None if data is None else list(json.loads(data))
+        except (ValueError, TypeError):
+            return None
 
     def alias(self, key: Key, made: Made) -> None:
         """Let another key find the same layer."""
