@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 _serial = count()
+_PIECE = 8 << 20  # bytes after which the kernel is asked to write
 
 
 def write(path: Path | str, data: bytes, mode: int = 0o644) -> None:
@@ -91,3 +92,20 @@ def sync_directory(path: Path | str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+class Growing:
+    """A file that is being written: the disk gets it while more comes, so a sync waits less."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._unwritten = 0  # bytes, since the kernel was asked
+
+    def grew(self, size: int) -> None:
+        """So many bytes were added."""
+        self._unwritten += size
+        if self._unwritten >= _PIECE:
+            from lamina.fs.syscalls import begin_writing  # with `ctypes`, which small files spare
+
+            self._unwritten = 0
+            begin_writing(self._fd)

@@ -10,7 +10,7 @@ import os
 from types import TracebackType
 
 from lamina.errors import Corrupt
-from lamina.fs.atomic import write_all
+from lamina.fs.atomic import Growing, write_all
 from lamina.fs.faults import told
 from lamina.fs.owner import Owner
 from lamina.oci.digest import Digest, Sha256
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lamina.store.blobs import Blobs
 
 _CHUNK = 1 << 20  # bytes read at once
-_PIECE = 8 << 20  # bytes that the kernel is told to write at once
 
 
 class Ingest:
@@ -35,21 +34,17 @@ class Ingest:
         self._hashes = hashes
         self._path = os.path.join(blobs.ingest_directory, Owner.this().fresh_name())
         self._hash = Sha256()
-        self._hashed = self._unwritten = 0  # bytes
+        self._hashed = 0  # bytes
         with told(blobs.root):
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._growing = Growing(self._fd)
 
     def write(self, data: bytes | bytearray | memoryview, /) -> int:
         """Append `data`; how many bytes, always all of them."""
         size = len(data) if not isinstance(data, memoryview) else data.nbytes
         with told(self._blobs.root):
             write_all(self._fd, data if isinstance(data, memoryview) else memoryview(data))
-        self._unwritten += size
-        if self._unwritten >= _PIECE:
-            from lamina.fs.syscalls import begin_writing
-
-            self._unwritten = 0
-            begin_writing(self._fd)  # while more comes: `commit` has to wait for the disk
+        self._growing.grew(size)
         if self._hashes:
             self._hash.update(data)
             self._hashed += size

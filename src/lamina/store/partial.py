@@ -13,15 +13,13 @@ import os
 from types import TracebackType
 from typing import BinaryIO
 
-from lamina.fs.atomic import write_all
+from lamina.fs.atomic import Growing, write_all
 from lamina.fs.faults import told
-from lamina.fs.syscalls import begin_writing
 from lamina.oci.digest import Digest
 from lamina.store.blobs import Blobs
 
 KEPT_NS = 24 * 3600 * 1_000_000_000  # since somebody last added to it
 DIRECTORY = "partial"
-_PIECE = 8 << 20  # bytes after which the kernel is asked to write
 
 
 class Partial:
@@ -38,7 +36,6 @@ class Partial:
         self._path = os.path.join(directory, f"{digest.algorithm}-{digest.encoded}")
         self._fd = -1
         self.size = 0  # bytes
-        self._unwritten = 0  # bytes, since the kernel was asked
 
     def __enter__(self) -> Partial:
         with told(self._place):
@@ -50,6 +47,7 @@ class Partial:
                     break
                 os.close(fd)  # whoever had it has made it a blob, or thrown it away
         self._fd = fd
+        self._growing = Growing(fd)
         self.size = os.fstat(fd).st_size
         return self
 
@@ -70,10 +68,7 @@ class Partial:
         with told(self._place):
             write_all(self._fd, data)
         self.size += len(data)
-        self._unwritten += len(data)
-        if self._unwritten >= _PIECE:
-            self._unwritten = 0
-            begin_writing(self._fd)  # while more comes: `commit` has to wait for the disk
+        self._growing.grew(len(data))
         return len(data)
 
     def reader(self) -> BinaryIO:
