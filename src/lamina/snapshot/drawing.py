@@ -32,17 +32,11 @@ class Drawn:
         False, and nothing of it stays, if it must be unpacked after all.
         """
         applied = self.applied
-        plain = blob if applied.digest == applied.diff_id else None
-        try:
-            if not applied.leans and self.indexer.index(
-                self.draft, chain, parent, self.sketch, blob=plain
-            ):
-                return True
-        except BaseException:
+        if applied.leans:
             self.discard()
-            raise
-        self.discard()
-        return False
+            return False
+        plain = blob if applied.digest == applied.diff_id else None
+        return _land(self.indexer, self.draft, chain, parent, self.sketch, plain)
 
     def discard(self) -> None:
         """Throw it away."""
@@ -77,12 +71,26 @@ def land(
         os.close(indexer.plain(draft))
         for entry in entries:
             drawing.add(entry)
-        has_landed = indexer.index(draft, chain, parent, drawing, blob=blob)
-    except Leans:
-        has_landed = False
-    except BaseException:
+    except BaseException as error:
         indexer.discard(draft)
+        if isinstance(error, Leans):
+            return False
         raise
-    if not has_landed:
-        indexer.discard(draft)
+    return _land(indexer, draft, chain, parent, drawing, blob)
+
+
+def _land(
+    indexer: Indexer,
+    draft: Draft,
+    chain: ChainID,
+    parent: ChainID | None,
+    drawing: Sketch,
+    blob: Path | None,
+) -> bool:
+    has_landed = False
+    try:
+        has_landed = indexer.index(draft, chain, parent, drawing, blob=blob)
+    finally:
+        if not has_landed:
+            indexer.discard(draft)
     return has_landed
